@@ -1,0 +1,70 @@
+/* The one header of the kernel floor: the scalar type, the naming macro, and the table the floors above call through.
+ *
+ * Every kernel is compiled once per precision (CDL_REAL_f32, CDL_REAL_f64) and instruction set (CDL_ISA = base, avx2,
+ * avx512). Arrays cross the table as `void *` and scalars as `double`, so that both precisions share one table type and
+ * the caller chooses with `K[dtype]`; inside a kernel the first lines give the pointers their type again.
+ */
+#ifndef CDL_KERNELS_H
+#define CDL_KERNELS_H
+#include <stddef.h>
+#include <stdint.h>
+
+enum cdl_unary {
+#define UNARY(name, ...) CDL_UNARY_##name,
+#include "unary.def"
+#undef UNARY
+    CDL_UNARY_COUNT
+};
+
+enum cdl_binary {
+#define BINARY(name, ...) CDL_BINARY_##name,
+#include "binary.def"
+#undef BINARY
+    CDL_BINARY_COUNT
+};
+
+/* y = f(x); p and q are the op's parameters (slope, bounds), ignored where it has none. x == y is allowed. */
+typedef void cdl_unary_forward(const void *x, void *y, size_t n, double p, double q);
+/* dx = g f'(x), from x, y = f(x) and g; an op that does not read x (or y) may be given NULL for it. dx may be g. */
+typedef void cdl_unary_backward(const void *x, const void *y, const void *g, void *dx, size_t n, double p, double q);
+/* y = f(a, b); sa and sb are 1, or 0 for an operand that is one repeated value. y may be a or b where its step is 1. */
+typedef void cdl_binary_forward(const void *a, const void *b, void *y, size_t n, size_t sa, size_t sb);
+/* da = g df/da, db = g df/db, all of n elements; da or db may be NULL where not wanted. */
+typedef void cdl_binary_backward(const void *a, const void *b, const void *y, const void *g, void *da, void *db, size_t n,
+                                 size_t sa, size_t sb);
+
+typedef struct cdl_kernels {
+    cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
+    cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];
+    cdl_binary_forward *binary_forward[CDL_BINARY_COUNT];
+    cdl_binary_backward *binary_backward[CDL_BINARY_COUNT];
+#define KERNEL_ROW(name, args) void(*name) args;
+#include "kernels.def"
+#undef KERNEL_ROW
+} cdl_kernels;
+
+enum cdl_isa { CDL_ISA_base, CDL_ISA_avx2, CDL_ISA_avx512, CDL_ISA_COUNT };
+
+/* The best instruction set of this processor among those that were built. */
+int cdl_cpu_isa(void);
+/* The kernel table of one precision (0 is float, 1 is double) and instruction set; NULL where it was not built. */
+const cdl_kernels *cdl_kernel_table(int precision, int isa);
+extern const char *const cdl_isa_names[CDL_ISA_COUNT];
+extern const char *const cdl_unary_names[CDL_UNARY_COUNT];
+extern const char *const cdl_binary_names[CDL_BINARY_COUNT];
+
+#if defined(CDL_REAL_f32)
+typedef float real;
+typedef int32_t real_bits;
+#define CDL_SUFFIX f32
+#elif defined(CDL_REAL_f64)
+typedef double real;
+typedef int64_t real_bits;
+#define CDL_SUFFIX f64
+#endif
+#ifdef CDL_SUFFIX
+#define CDL_CAT_(a, b, c) cdl_##a##_##b##_##c
+#define CDL_CAT(a, b, c) CDL_CAT_(a, b, c)
+#define KERNEL(name) CDL_CAT(name, CDL_SUFFIX, CDL_ISA) /* cdl_name_f32_avx512 */
+#endif
+#endif
