@@ -1,0 +1,1 @@
+"""Typed Cython over C kernels: the floors below the public functions."""

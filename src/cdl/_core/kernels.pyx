@@ -1,0 +1,25 @@
+"""Holds the C kernels and chooses, once, the table for this processor."""
+import os
+
+cdef list _names(const char** names, int count):
+    return [(<bytes>names[i]).decode() for i in range(count)]
+
+ISAS = _names(cdl_isa_names, CDL_ISA_COUNT)
+UNARY = {name: i for i, name in enumerate(_names(cdl_unary_names, CDL_UNARY_COUNT))}
+BINARY = {name: i for i, name in enumerate(_names(cdl_binary_names, CDL_BINARY_COUNT))}
+
+
+def _choose(cap):
+    """The level to use: the processor's best, or the lower one that CDL_ISA asks for."""
+    best = cdl_cpu_isa()
+    if cap is None or cap == "":
+        return best
+    if cap not in ISAS:
+        raise ImportError(f"CDL_ISA: expected one of {', '.join(ISAS)}, got {cap!r}; unset it to use the best")
+    return min(best, ISAS.index(cap))
+
+_level = _choose(os.environ.get("CDL_ISA"))
+ISA = ISAS[_level]
+CPU_ISA = ISAS[cdl_cpu_isa()]
+K[0] = cdl_kernel_table(0, _level)
+K[1] = cdl_kernel_table(1, _level)
