@@ -18,6 +18,7 @@ cdef extern from "kernels.h" nogil:
         unary_backward_t* unary_backward
         binary_forward_t* binary_forward
         binary_backward_t* binary_backward
+        void (*fma_peak)(size_t iterations, double* out) noexcept nogil
 
     int cdl_cpu_isa()
     const cdl_kernels* cdl_kernel_table(int precision, int isa)

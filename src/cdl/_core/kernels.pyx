@@ -23,3 +23,14 @@ ISA = ISAS[_level]
 CPU_ISA = ISAS[cdl_cpu_isa()]
 K[0] = cdl_kernel_table(0, _level)
 K[1] = cdl_kernel_table(1, _level)
+
+
+def fma_peak(int precision, size_t iterations):
+    """Run the kernel that does nothing but multiply-adds; returns how many floating-point operations it did."""
+    if precision != 0 and precision != 1:
+        raise ValueError(f"fma_peak: expected precision 0 (float32) or 1 (float64), got {precision}")
+    cdef double out[2]
+    out[1] = 0
+    with nogil:
+        K[precision].fma_peak(iterations, out)
+    return out[0]
