@@ -3,6 +3,14 @@ cdef extern from "kernels.h" nogil:
     enum: CDL_UNARY_COUNT
     enum: CDL_BINARY_COUNT
     enum: CDL_ISA_COUNT
+    # The ops that the floors below the families use by name.
+    enum: BINARY_ADD "CDL_BINARY_add"
+    enum: BINARY_SUBTRACT "CDL_BINARY_subtract"
+    enum: BINARY_MULTIPLY "CDL_BINARY_multiply"
+    enum: BINARY_DIVIDE "CDL_BINARY_divide"
+    enum: BINARY_POWER "CDL_BINARY_power"
+    enum: UNARY_NEGATIVE "CDL_UNARY_negative"
+    enum: UNARY_ABS "CDL_UNARY_abs"
     ctypedef void (*unary_forward_t "cdl_unary_forward *")(
         const void* x, void* y, size_t n, double p, double q) noexcept nogil
     ctypedef void (*unary_backward_t "cdl_unary_backward *")(
@@ -19,12 +27,26 @@ cdef extern from "kernels.h" nogil:
         binary_forward_t* binary_forward
         binary_backward_t* binary_backward
         void (*fma_peak)(size_t iterations, double* out) noexcept nogil
+        void (*gather_strided)(const void* x, void* y, size_t rows, size_t cols, Py_ssize_t row_stride,
+                               Py_ssize_t col_stride) noexcept nogil
+        void (*scatter_strided)(const void* x, void* y, size_t rows, size_t cols, Py_ssize_t row_stride,
+                                Py_ssize_t col_stride) noexcept nogil
 
     int cdl_cpu_isa()
     const cdl_kernels* cdl_kernel_table(int precision, int isa)
-    const char** cdl_isa_names
-    const char** cdl_unary_names
-    const char** cdl_binary_names
+    const char* const* cdl_isa_names
+    const char* const* cdl_unary_names
+    const char* const* cdl_binary_names
+    # What the backward of an op reads: bits of X or A (1), B (2), Y (4).
+    const unsigned char* cdl_unary_saved
+    const unsigned char* cdl_binary_saved
+    enum: SAVED_X "CDL_SAVED_X"
+    enum: SAVED_A "CDL_SAVED_A"
+    enum: SAVED_B "CDL_SAVED_B"
+    enum: SAVED_Y "CDL_SAVED_Y"
 
+# The tables below live in the extension module `kernels`; other modules reach them through it.
+cdef const unsigned char* UNARY_SAVED
+cdef const unsigned char* BINARY_SAVED
 # The table in use, by dtype: K[F32], K[F64].
 cdef const cdl_kernels* K[2]

@@ -1,7 +1,7 @@
 """Holds the C kernels and chooses, once, the table for this processor."""
 import os
 
-cdef list _names(const char** names, int count):
+cdef list _names(const char* const* names, int count):
     return [(<bytes>names[i]).decode() for i in range(count)]
 
 ISAS = _names(cdl_isa_names, CDL_ISA_COUNT)
@@ -23,6 +23,8 @@ ISA = ISAS[_level]
 CPU_ISA = ISAS[cdl_cpu_isa()]
 K[0] = cdl_kernel_table(0, _level)
 K[1] = cdl_kernel_table(1, _level)
+UNARY_SAVED = cdl_unary_saved
+BINARY_SAVED = cdl_binary_saved
 
 
 def fma_peak(int precision, size_t iterations):

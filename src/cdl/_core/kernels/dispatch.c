@@ -15,6 +15,18 @@ const char *const cdl_binary_names[CDL_BINARY_COUNT] = {
 #undef BINARY
 };
 
+const unsigned char cdl_unary_saved[CDL_UNARY_COUNT] = {
+#define UNARY(name, saved, ...) CDL_SAVED_##saved,
+#include "unary.def"
+#undef UNARY
+};
+
+const unsigned char cdl_binary_saved[CDL_BINARY_COUNT] = {
+#define BINARY(name, saved, ...) CDL_SAVED_##saved,
+#include "binary.def"
+#undef BINARY
+};
+
 extern const cdl_kernels cdl_table_f32_base, cdl_table_f64_base;
 #ifdef __x86_64__
 extern const cdl_kernels cdl_table_f32_avx2, cdl_table_f64_avx2, cdl_table_f32_avx512, cdl_table_f64_avx512;

@@ -53,6 +53,22 @@ extern const char *const cdl_isa_names[CDL_ISA_COUNT];
 extern const char *const cdl_unary_names[CDL_UNARY_COUNT];
 extern const char *const cdl_binary_names[CDL_BINARY_COUNT];
 
+/* What the backward of an elementwise op reads: bits of the `saved` column of unary.def and binary.def. */
+enum cdl_saved {
+    CDL_SAVED_NONE = 0,
+    CDL_SAVED_X = 1,
+    CDL_SAVED_A = 1,
+    CDL_SAVED_B = 2,
+    CDL_SAVED_AB = 3,
+    CDL_SAVED_Y = 4,
+    CDL_SAVED_XY = 5,
+    CDL_SAVED_AY = 5,
+    CDL_SAVED_BY = 6,
+    CDL_SAVED_ABY = 7
+};
+extern const unsigned char cdl_unary_saved[CDL_UNARY_COUNT];
+extern const unsigned char cdl_binary_saved[CDL_BINARY_COUNT];
+
 #if defined(CDL_REAL_f32)
 typedef float real;
 typedef int32_t real_bits;

@@ -1,0 +1,94 @@
+"""The gate in front of every op: what comes in is native, aligned, of a dtype the library stores, or refused clearly."""
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
+from libc.stdint cimport uintptr_t
+
+from cdl._core.copy cimport copy_of
+from cdl._core.tensor cimport BOOL, F32, F64, I64, ITEMSIZE, MAXDIM, Tensor, hooks, in_c_order, scalar
+
+import numpy as np
+
+from cdl._core.convert import convert
+
+cdef object ndarray = np.ndarray
+
+
+cdef class Borrowed:
+    """Memory of a foreign array, held while a Tensor views it."""
+    cdef Py_buffer buffer
+    cdef bint held
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.buffer)
+
+
+cdef int kind_of(const char* format) noexcept:
+    if format is NULL or format[0] == 0 or format[1] != 0:
+        return -1
+    if format[0] == b"f":
+        return F32
+    if format[0] == b"d":
+        return F64
+    if format[0] == b"q" or (format[0] == b"l" and sizeof(long) == 8):
+        return I64
+    return BOOL if format[0] == b"?" else -1
+
+
+cdef Tensor borrow(object array):
+    """A Tensor on the memory of an ndarray, or None where the kernels cannot read it as it is."""
+    cdef Borrowed held = Borrowed.__new__(Borrowed)
+    cdef Py_buffer* buffer = &held.buffer
+    cdef Tensor t
+    cdef int i, kind
+    cdef Py_ssize_t itemsize
+    try:
+        PyObject_GetBuffer(array, buffer, PyBUF_STRIDES | PyBUF_FORMAT)
+    except (BufferError, ValueError):    # dtypes that the buffer protocol has no name for
+        return None
+    held.held = True
+    kind = kind_of(buffer.format)
+    if kind < 0 or buffer.ndim > MAXDIM or <uintptr_t>buffer.buf % ITEMSIZE[kind]:
+        return None
+    itemsize = ITEMSIZE[kind]
+    t = Tensor.__new__(Tensor)
+    t.size = 1
+    for i in range(buffer.ndim):
+        if buffer.strides[i] < 0 or buffer.strides[i] % itemsize:
+            return None
+        t.dims[i] = buffer.shape[i]
+        t.steps[i] = buffer.strides[i] // itemsize
+        t.size *= t.dims[i]
+    t.ptr, t.ndim, t.kind, t.owner = <char*>buffer.buf, buffer.ndim, kind, held
+    t.contiguous = in_c_order(t)
+    return t
+
+
+cdef Tensor as_any(object x, str who):
+    cdef Tensor t
+    if type(x) is Tensor:
+        return <Tensor>x
+    if type(x) is ndarray:
+        t = borrow(x)
+        if t is not None:
+            return t
+        if x.ndim > MAXDIM:
+            raise ValueError(f"{who}: at most {MAXDIM} axes are supported, got {x.ndim}")
+    elif type(x) is float:
+        return scalar(x, F64)
+    return copy_of(borrow(convert(x, who)))
+
+
+cdef Tensor as_float(object x, str who):
+    cdef Tensor t = as_any(x, who)
+    if t.kind <= F64:
+        return t
+    return as_any(t.numpy().astype(np.float32), who)
+
+
+cdef object finish(Tensor y, bint as_tensor):
+    if as_tensor:
+        return y
+    return y.numpy() if y.ndim else y.numpy()[()]
+
+
+hooks.as_any = as_any

@@ -1,0 +1,4 @@
+# Elementwise y = f(x) on Tensors, recorded.
+from cdl._core.tensor cimport Tensor
+
+cdef Tensor apply(int op, Tensor x, double p, double q)     # x: F32 or F64; op: an index of kernels.UNARY
