@@ -1,0 +1,117 @@
+"""Replacing a file all at once: a reader sees the old content or the new, never half of either."""
+import contextlib
+import errno
+import os
+import secrets
+import stat
+
+# fsync of a folder is refused by some network and FUSE file systems; there the rename is as durable as they make it.
+_NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
+
+
+@contextlib.contextmanager
+def atomic_write(path):
+    """Open `path` for writing bytes such that it changes only if the whole block succeeds.
+
+    The block writes to a temporary file in the same folder. At its end the file is synced to disk, renamed over the
+    target, and the folder is synced. If the block raises (KeyboardInterrupt included) the temporary file is removed
+    and the target is as it was.
+
+    A target that is a symbolic link stays one: the file it points to is replaced. An existing file keeps its mode; a
+    new one gets what the umask leaves. Two writers at once do not disturb each other; the later one wins.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        The file to write.
+
+    Yields
+    ------
+    io.BufferedWriter
+        Write bytes into it; do not close it.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder does not exist.
+    IsADirectoryError
+        `path` is a folder.
+    PermissionError
+        The file may not be written, or the folder takes no new file.
+    OSError
+        `path` is a device, pipe or socket, which a rename would destroy; or the disk is full.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> path = os.path.join(folder.name, "weights.bin")
+    >>> with atomic_write(path) as file:
+    ...     _ = file.write(b"whole")
+    >>> try:
+    ...     with atomic_write(path) as file:
+    ...         _ = file.write(b"ha")
+    ...         raise RuntimeError("in the middle")
+    ... except RuntimeError:
+    ...     print(open(path, "rb").read(), os.listdir(folder.name))
+    b'whole' ['weights.bin']
+    >>> folder.cleanup()
+    """
+    target = os.path.realpath(os.fspath(path))
+    mode = _mode_of_existing(target)
+    temporary = os.path.join(os.path.dirname(target), f".cdl-{secrets.token_hex(8)}.tmp")
+    file = _create(temporary, path)
+    try:
+        with file:
+            yield file
+            file.flush()
+            if mode is not None:
+                os.chmod(temporary, mode)
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(os.path.dirname(target))
+
+
+def _mode_of_existing(target):
+    """The permission bits of the file that will be replaced, None where there is none yet."""
+    try:
+        status = os.stat(target)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "cannot write a file where a folder is", target)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "only a regular file can be replaced, not a device, pipe or socket", target)
+    # A rename needs no right on the file itself, so a write-protected file must be asked about.
+    if not os.access(target, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise PermissionError(errno.EACCES, "the file is write-protected", target)
+    return stat.S_IMODE(status.st_mode)
+
+
+def _create(temporary, path):
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        return os.fdopen(os.open(temporary, flags, 0o666), "wb")
+    except OSError as error:  # the name the caller gave says more than the temporary one
+        error.filename = os.fspath(path)
+        raise
+
+
+def _sync_folder(folder):
+    if os.name != "posix":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder one may write into but not list
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
