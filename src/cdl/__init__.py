@@ -1,0 +1,6 @@
+"""cdl: a small, fast deep-learning library for CPUs."""
+from cdl._core.tape import no_grad
+from cdl._core.tensor import Tensor
+from cdl.ops import *
+
+__version__ = "0.1.0"
