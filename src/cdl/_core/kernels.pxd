@@ -31,6 +31,13 @@ cdef extern from "kernels.h" nogil:
                                Py_ssize_t col_stride) noexcept nogil
         void (*scatter_strided)(const void* x, void* y, size_t rows, size_t cols, Py_ssize_t row_stride,
                                 Py_ssize_t col_stride) noexcept nogil
+        void (*gemm)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col, const void* b,
+                     Py_ssize_t b_row, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
+                     int accumulate) noexcept nogil
+        void (*gemm_dot)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, const void* b, Py_ssize_t b_row,
+                         void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
+        void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
+                          void* target, Py_ssize_t target_row) noexcept nogil
 
     int cdl_cpu_isa()
     const cdl_kernels* cdl_kernel_table(int precision, int isa)
