@@ -244,6 +244,29 @@ def test_flipped_bytes_never_do_more_than_be_refused(tmp_path, seed):
     assert refused > 250  # most of this file is header, where a flip is seen
 
 
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_file_that_is_truncated_while_it_is_read(tmp_path, monkeypatch, mmap):
+    path = tmp_path / "t"
+    save_safetensors(path, SMALL)
+    real = os.fstat
+
+    def fstat_then_truncate(descriptor):
+        status = real(descriptor)
+        if status.st_size:
+            os.truncate(path, status.st_size - 1)
+        return status
+
+    monkeypatch.setattr(os, "fstat", fstat_then_truncate)
+    with pytest.raises(FileFormatError, match="changed its size while it was read"):
+        load_safetensors(path, mmap=mmap)
+
+
+def test_a_header_over_the_formats_limit_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="the format allows 100000000"):
+        save_safetensors(tmp_path / "t", {}, metadata={"k": "x" * 100_000_000})
+    assert not os.listdir(tmp_path)
+
+
 # What the operating system refuses.
 
 @pytest.fixture

@@ -43,9 +43,9 @@ def atomic_write(path):
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import os, pathlib, tempfile
     >>> folder = tempfile.TemporaryDirectory()
-    >>> path = os.path.join(folder.name, "weights.bin")
+    >>> path = pathlib.Path(folder.name, "weights.bin")
     >>> with atomic_write(path) as file:
     ...     _ = file.write(b"whole")
     >>> try:
@@ -53,7 +53,7 @@ def atomic_write(path):
     ...         _ = file.write(b"ha")
     ...         raise RuntimeError("in the middle")
     ... except RuntimeError:
-    ...     print(open(path, "rb").read(), os.listdir(folder.name))
+    ...     print(path.read_bytes(), os.listdir(folder.name))
     b'whole' ['weights.bin']
     >>> folder.cleanup()
     """

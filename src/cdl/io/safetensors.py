@@ -128,7 +128,7 @@ def load_safetensors(path, *, mmap=False):
         header = _read_header(file, size, path)
         start = file.tell()
         rows, metadata = _checked_header(header, size - start, path)
-        pages = _mapped(file) if mmap else None
+        pages = _mapped(file, size, path) if mmap else None
         tensors = {}
         for name, dtype, shape, begin, end in rows:
             data = _read_bytes(file, end - begin, path) if pages is None else pages[start + begin:start + end]
@@ -250,14 +250,17 @@ def _are_sizes(values):
     return isinstance(values, list) and all(type(n) is int and 0 <= n < 2**63 for n in values)
 
 
-def _mapped(file):
-    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+def _mapped(file, size, path):
+    pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if len(pages) != size:
+        raise FileFormatError(f"{path}: the file changed its size while it was read")
+    return np.frombuffer(pages, np.uint8)
 
 
 def _read_bytes(file, count, path):
     data = np.empty(count, np.uint8)
     if file.readinto(data) != count:
-        raise FileFormatError(f"{path}: the file became shorter while it was read")
+        raise FileFormatError(f"{path}: the file changed its size while it was read")
     return data
 
 
