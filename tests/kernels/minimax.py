@@ -58,36 +58,36 @@ def scaled_erfcx(c):
 TINY = mpf(10) ** -18
 ROWS = {  # name: (f, w, low, high, {precision: degree})
     # e^r = 1 + r + r^2 p(r)
-    'exp': (lambda r: (exp(r) - 1 - r) / r**2, lambda r: r**2 / exp(r), -log(2) / 2, log(2) / 2, {'f32': 4, 'f64': 9}),
+    "exp": (lambda r: (exp(r) - 1 - r) / r**2, lambda r: r**2 / exp(r), -log(2) / 2, log(2) / 2, {"f32": 4, "f64": 9}),
     # 2^r = 1 + r p(r)
-    'exp2': (lambda r: (2**r - 1) / r, lambda r: r / 2**r, mpf(-1) / 2, mpf(1) / 2, {'f32': 5, 'f64': 10}),
+    "exp2": (lambda r: (2**r - 1) / r, lambda r: r / 2**r, mpf(-1) / 2, mpf(1) / 2, {"f32": 5, "f64": 10}),
     # e^r - 1 = r + r^2 p(r), relative to itself
-    'expm1': (lambda r: (expm1(r) - r) / r**2, lambda r: abs(r**2 / expm1(r)), -log(2) / 2, log(2) / 2, {'f32': 4, 'f64': 10}),
+    "expm1": (lambda r: (expm1(r) - r) / r**2, lambda r: abs(r**2 / expm1(r)), -log(2) / 2, log(2) / 2, {"f32": 5, "f64": 10}),
     # log(1 + f) = f - f^2/2 + f^3 p(f)
-    'log': (lambda f: (log1p(f) - f + f**2 / 2) / f**3, lambda f: f**3 / log1p(f), mpf('-0.25'), mpf('0.5'), {'f32': 8}),
+    "log": (lambda f: (log1p(f) - f + f**2 / 2) / f**3, lambda f: f**3 / log1p(f), mpf("-0.25"), mpf("0.5"), {"f32": 8}),
     # log((1+s)/(1-s)) = 2s + s^3 p(s^2), s2 = s^2
-    'atanh': (lambda z: (log((1 + sqrt(z)) / (1 - sqrt(z))) / sqrt(z) - 2) / z, lambda z: z / 2, mpf(0), mpf('0.0401'),
-              {'f32': 2, 'f64': 7}),
+    "atanh": (lambda z: (log((1 + sqrt(z)) / (1 - sqrt(z))) / sqrt(z) - 2) / z, lambda z: z / 2, mpf(0), mpf("0.0401"),
+              {"f32": 2, "f64": 7}),
     # the same without its first term: 2s + 2/3 s^3 + s^5 p(s^2)
-    'atanh5': (lambda z: ((log((1 + sqrt(z)) / (1 - sqrt(z))) / sqrt(z) - 2) / z - mpf(2) / 3) / z, lambda z: z**2 / 2,
-               mpf(0), mpf('0.0401'), {'f32': 2, 'f64': 6}),
+    "atanh5": (lambda z: ((log((1 + sqrt(z)) / (1 - sqrt(z))) / sqrt(z) - 2) / z - mpf(2) / 3) / z, lambda z: z**2 / 2,
+               mpf(0), mpf("0.0401"), {"f32": 2, "f64": 6}),
     # sin r = r + r^3 p(r^2), cos r = 1 - r^2/2 + r^4 p(r^2)
-    'sin': (lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, mpf(0), (pi / 4) ** 2 * mpf('1.001'), {'f32': 2, 'f64': 5}),
-    'cos': (lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: z**2, mpf(0), (pi / 4) ** 2 * mpf('1.001'),
-            {'f32': 2, 'f64': 5}),
+    "sin": (lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, mpf(0), (pi / 4) ** 2 * mpf("1.001"), {"f32": 2, "f64": 5}),
+    "cos": (lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: z**2, mpf(0), (pi / 4) ** 2 * mpf("1.001"),
+            {"f32": 2, "f64": 5}),
     # tanh x = x + x^3 p(x^2), |x| <= 0.55
-    'tanh': (lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, mpf(0), mpf('0.303'), {'f32': 4, 'f64': 10}),
+    "tanh": (lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, mpf(0), mpf("0.303"), {"f32": 4, "f64": 10}),
     # erf x = x + x p(x^2), |x| <= 3/4
-    'erf': (lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: 1, mpf(0), mpf('0.5626'), {'f32': 5, 'f64': 11}),
+    "erf": (lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: 1, mpf(0), mpf("0.5626"), {"f32": 5, "f64": 11}),
     # e^(z^2) erfc z = (1 - w) p(w), w = z / (c + z), up to the z whose erfc rounds to 0; c: least degree, small terms
-    'erfcx2': (*scaled_erfcx(2), mpf(0), mpf('10.4') / mpf('12.4'), {'f32': 10}),
-    'erfcx2.5': (*scaled_erfcx(mpf('2.5')), mpf(0), mpf('27.6') / mpf('30.1'), {'f64': 24}),
+    "erfcx2": (*scaled_erfcx(2), mpf(0), mpf("10.4") / mpf("12.4"), {"f32": 10}),
+    "erfcx2.5": (*scaled_erfcx(mpf("2.5")), mpf(0), mpf("27.6") / mpf("30.1"), {"f64": 24}),
 }
 
-if __name__ == '__main__':
+if __name__ == "__main__":
     for name in sys.argv[1:] or ROWS:
         f, w, low, high, degrees = ROWS[name]
         for precision, degree in degrees.items():
             c, error = minimax(taylor_safe(f, TINY), taylor_safe(w, TINY), low, high, degree)
-            print(f'{name} {precision} degree {degree}: weighted error 2^{nstr(log2(error), 4)}')
-            print('    ' + ', '.join(nstr(v, 9 if precision == 'f32' else 17) for v in c))
+            print(f"{name} {precision} degree {degree}: weighted error 2^{nstr(log2(error), 4)}")
+            print("    " + ", ".join(nstr(v, 9 if precision == "f32" else 17) for v in c))

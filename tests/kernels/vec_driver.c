@@ -3,57 +3,7 @@
  * Measures the functions of vecmath.h in units of the last place against the C library in long double (for float32: in
  * double), and holds them to the bounds that the header states. Also the primitives of vec.h, at their edges.
  */
-#include "vecmath.h"
-#include <stdio.h>
-#include <stdlib.h>
-
-#ifdef CDL_REAL_f32
-typedef double wide;
-#define WIDE(function) function
-#define SAMPLES 400000
-#else
-typedef long double wide;
-#define WIDE(function) function##l
-#define SAMPLES 100000
-#endif
-
-#if defined(__FMA__) || defined(__aarch64__)
-#define FUSED 1
-#else
-#define FUSED 0
-#endif
-
-static int failures;
-static uint64_t state = 88172645463325252u;
-
-static double uniform(double low, double high) {
-    state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-    return low + (high - low) * ((double)(state >> 11) * 0x1p-53);
-}
-
-static void check(int good, const char *what) {
-    if (!good)
-        failures++, printf("FAILED %s\n", what);
-}
-
-/* |got - want| in units of the last place of want */
-static double ulp_error(real got, wide want) {
-    real nearest = (real)want;
-    if (isnan(want) || isnan(got))
-        return isnan(want) && isnan(got) ? 0 : INFINITY;
-    if (isinf(nearest) || isinf(got)) {
-        real huge = LIBM(nextafter)((real)INFINITY, 0); /* one unit above the largest number is infinity */
-        if (isinf(nearest) && isinf(got))
-            return nearest == got ? 0 : INFINITY;
-        return LIBM(fabs)(isinf(got) ? nearest : got) == huge ? 1 : INFINITY;
-    }
-    int exponent;
-    WIDE(frexp)(want, &exponent);
-    const int lowest = PICK(-149, -1074);
-    int unit = want == 0 || exponent - 1 - MANTISSA_BITS < lowest ? lowest : exponent - 1 - MANTISSA_BITS;
-    wide difference = (wide)got - want;
-    return (double)WIDE(fabs)(WIDE(ldexp)(difference, -unit));
-}
+#include "driver.h"
 
 typedef struct {
     const char *name;

@@ -118,9 +118,10 @@ VEC vec v_set(real a) { return a - (vec){0}; } /* not 0 + a, which loses the sig
 VEC ivec v_iset(real_bits a) { return (ivec){0} + a; }
 VEC vec v_or(vec a, vec b) { return (vec)((ivec)a | (ivec)b); }
 VEC vec v_and(vec a, vec b) { return (vec)((ivec)a & (ivec)b); }
+VEC vec v_xor(vec a, vec b) { return (vec)((ivec)a ^ (ivec)b); }
 VEC vec v_sign_bit(vec a) { return v_and(a, v_set(R(-0.0))); }
 VEC vec v_abs(vec a) { return (vec)((ivec)a & ~(ivec)v_set(R(-0.0))); }
-VEC vec v_negative(vec a) { return (vec)((ivec)a ^ (ivec)v_set(R(-0.0))); }
+VEC vec v_negative(vec a) { return v_xor(a, v_set(R(-0.0))); }
 VEC vec v_copysign(vec size, vec sign) { return v_or(v_abs(size), v_sign_bit(sign)); }
 
 /* -- Minimum, maximum: v_min and v_max keep a NaN in b, the second operand, and lose one in a on some processors;
