@@ -1,0 +1,28 @@
+from typing import TypedDict
+
+class OpenMPInfo(TypedDict):
+    openmp: int | None
+    threads: int
+    openmp_max_threads: int
+    processors: int
+    cpu_quota: float | None
+    wait_policy: str
+    libraries: list[str]
+
+class SelfTest(TypedDict):
+    owners: list[int]
+    values: list[float]
+    nested: list[int]
+    took: list[float]
+
+class BackOff(TypedDict):
+    enabled: bool
+    seconds_left: float
+    length: float
+    disturbed_regions: int
+
+def set_num_threads(n: int | None) -> None: ...
+def get_num_threads() -> int: ...
+def openmp_info() -> OpenMPInfo: ...
+def _selftest(tasks: int, microseconds: float, threads: int = 0, repeats: int = 1, stall: int = 0) -> SelfTest: ...
+def _back_off(enabled: bool | None = None) -> BackOff: ...
