@@ -27,6 +27,7 @@ class Row:
     differentiable: bool = True
     tolerance: dict | None = None   # looser bounds than TOLERANCE, by dtype …
     reason: str = ""                # … and why; a row with the one has the other
+    layout_bits: bool = True        # False: in another memory order a sum may be taken in another order
     numpy: Callable | None = None   # NumPy's own form, to time against and, on a Tensor, to check the protocol
 
     def __post_init__(self):

@@ -1,0 +1,334 @@
+"""Matrix product: which kernel, what is packed, in what blocks, on how many threads.
+
+Most products run on their operands where they lie: the kernel reads `a` by any strides, and `b` by rows. Packing pays only
+
+- for `b` transposed (its rows are then not contiguous) unless `a` has so few rows that sums along k are cheaper,
+- where a stride is a multiple of a 4 KB page: all rows then fall into the same few sets of the cache (n = 1024: 73 % of the
+  peak direct, 95 % packed), and for `b` too large for the L2 cache's address buffer.
+
+Threads get blocks of rows and columns, never parts of k; an element is the same chain of multiply-adds in whichever block.
+"""
+from cdl._core.kernels cimport BINARY_ADD, K
+from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.tensor cimport ITEMSIZE
+from cdl._core.threads cimport parallel_for, threads_for
+
+cdef extern from "gemm.h" nogil:
+    const Py_ssize_t PANEL "CDL_GEMM_PANEL"
+
+cdef enum:
+    PAGE = 4096
+    CHUNK_BYTES = 4096          # k x item of one packed block: k = 1024 in float32 had 95 % where 512 had 93 and 384 90
+    BLOCK_BYTES = 1 << 19       # of a block of a, half of an L2 cache of 1 MB: the rest is for b and c
+    EPILOGUE_COLUMNS = 512      # with an activation: 112 rows x 512 columns of c are still in L2 when it is applied
+    PACKED_COLUMNS = 2048       # of packed b: 8 MB in float32
+    DOT_ROWS = 32               # packing b costs 2 cycles an element, a row of a 1/16: more rows are worth it
+    DOT_DEPTH = 64              # a shorter sum spends its time adding up lanes
+    PACK_ROWS = 5               # packing pays from here on: fewer rows stay in the 8 ways of L1 whatever their stride
+    PACK_B_ROWS = 256           # fewer rows do not repay a copy of b
+    LARGE_B = 1 << 23           # bytes: pages of a larger b do not stay in the address buffers
+    FEW_FLOPS = 400_000         # below: no blocks, no threads, no arithmetic about them (4 µs)
+
+cdef struct Plan:
+    Gemm g
+    bint dot, pack_a, pack_b
+    Py_ssize_t rows, columns    # of the block of one task
+    Py_ssize_t grid_columns     # blocks side by side
+    int status                  # -1: out of memory
+
+
+cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef inline Py_ssize_t even_part(Py_ssize_t total, Py_ssize_t most, Py_ssize_t multiple) noexcept nogil:
+    """The size of equal parts of at most `most` (about), rounded up to a multiple."""
+    return ceil_div(ceil_div(total, ceil_div(total, most)), multiple) * multiple
+
+
+cdef double gemm_microseconds(const Gemm* g) noexcept nogil:
+    # 100 (50) flops a nanosecond, or reading b at 40 bytes a nanosecond where few rows share it
+    cdef double flops = 2.0 * g.m * g.n * g.k * ITEMSIZE[g.kind] / 4, read = <double>g.k * g.n * ITEMSIZE[g.kind]
+    return flops * 1e-5 + read * 2.5e-5 + <double>g.m * g.n * 1e-4
+
+
+cdef void activate(const Gemm* g, Py_ssize_t i, Py_ssize_t j, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """c = act(z) on one block, while it is in the cache."""
+    cdef Py_ssize_t item = ITEMSIZE[g.kind], step = g.c_row * item, start = i * step + j * item
+    cdef char* c = g.c + start
+    cdef const char* z = (g.z if g.z != NULL else g.c) + start
+    if columns == g.c_row:
+        columns *= rows
+        rows = 1
+    while rows > 0:
+        K[g.kind].unary_forward[g.act](z, c, columns, g.p, g.q)
+        z += step
+        c += step
+        rows -= 1
+
+
+cdef void dot_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    cdef const Gemm* g = &plan.g
+    cdef Py_ssize_t item = ITEMSIZE[g.kind]
+    cdef char* z = g.z if g.z != NULL else g.c
+    K[g.kind].gemm_dot(m, n, g.k, g.a + i * g.a_row * item, g.a_row, g.b + j * g.b_col * item, g.b_col,
+                       z + (i * g.c_row + j) * item, g.c_row, NULL if g.bias == NULL else g.bias + j * item, g.accumulate)
+    if g.act >= 0:
+        activate(g, i, j, m, n)
+
+
+cdef void pack_panels(const Gemm* g, Py_ssize_t p, Py_ssize_t j, Py_ssize_t depth, Py_ssize_t n,
+                      char* panels, Py_ssize_t panel) noexcept nogil:
+    cdef Py_ssize_t item = ITEMSIZE[g.kind]
+    cdef const char* b = g.b + (p * g.b_row + j * g.b_col) * item
+    while n > 0:
+        K[g.kind].gemm_pack(depth, min(PANEL, n), b, g.b_row, g.b_col, panels, PANEL)
+        b += PANEL * g.b_col * item
+        panels += panel * item
+        n -= PANEL
+
+
+cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    """Rows i to i + m and columns j to j + n of c, in blocks that fit the caches."""
+    cdef const Gemm* g = &plan.g
+    cdef Py_ssize_t item = ITEMSIZE[g.kind], p, jj, ii, depth, width, height
+    cdef Py_ssize_t chunk = even_part(g.k, CHUNK_BYTES // item, 1) if g.k else 1
+    cdef Py_ssize_t high = even_part(m, max(BLOCK_BYTES // (chunk * item), 28), 1)
+    cdef Py_ssize_t wide = even_part(n, EPILOGUE_COLUMNS if g.act >= 0 else PACKED_COLUMNS, PANEL)
+    cdef Py_ssize_t panel = PANEL, b_row = g.b_row, a_row = g.a_row, a_col = g.a_col
+    cdef bint by_column = a_row == 1        # a is stored transposed: its packed block too
+    cdef char* packed_a = NULL
+    cdef char* packed_b = NULL
+    cdef char* z = g.z if g.z != NULL else g.c
+    cdef const char* a
+    cdef const char* b
+    cdef const char* bias
+    if plan.pack_a:     # 16 elements between rows keep them out of one another's cache sets
+        if by_column:
+            a_col = high + 16
+            packed_a = <char*>pool_alloc(chunk * a_col * item)
+        else:
+            a_row, a_col = chunk + 16, 1
+            packed_a = <char*>pool_alloc(high * a_row * item)
+    if plan.pack_b:
+        panel = chunk * PANEL + 16
+        b_row = PANEL
+        packed_b = <char*>pool_alloc(wide // PANEL * panel * item)
+    if (plan.pack_a and packed_a == NULL) or (plan.pack_b and packed_b == NULL):
+        pool_free(packed_a)
+        pool_free(packed_b)
+        return -1
+    jj = j
+    while jj < j + n:
+        width = min(wide, j + n - jj)
+        p = 0
+        while True:     # once for k = 0: c is then the bias
+            depth = min(chunk, g.k - p)
+            b = g.b + (p * g.b_row + jj * g.b_col) * item
+            if plan.pack_b:
+                pack_panels(g, p, jj, depth, width, packed_b, panel)
+                b = packed_b
+            bias = NULL if g.bias == NULL or p > 0 else g.bias + jj * item
+            ii = i
+            while ii < i + m:
+                height = min(high, i + m - ii)
+                a = g.a + (ii * g.a_row + p * g.a_col) * item
+                if plan.pack_a:
+                    if by_column:
+                        K[g.kind].gemm_pack(depth, height, a, g.a_col, g.a_row, packed_a, a_col)
+                    else:
+                        K[g.kind].gemm_pack(height, depth, a, g.a_row, g.a_col, packed_a, a_row)
+                    a = packed_a
+                K[g.kind].gemm(height, width, depth, a, a_row, a_col, b, b_row, panel, z + (ii * g.c_row + jj) * item,
+                               g.c_row, bias, g.accumulate or p > 0)
+                if g.act >= 0 and p + depth >= g.k:
+                    activate(g, ii, jj, height, width)
+                ii += height
+            p += depth
+            if p >= g.k:
+                break
+        jj += width
+    pool_free(packed_a)
+    pool_free(packed_b)
+    return 0
+
+
+cdef void block_task(void* job, size_t task) noexcept nogil:
+    cdef Plan* plan = <Plan*>job
+    cdef Py_ssize_t i = <Py_ssize_t>task // plan.grid_columns * plan.rows
+    cdef Py_ssize_t j = <Py_ssize_t>task % plan.grid_columns * plan.columns
+    cdef Py_ssize_t m = min(plan.rows, plan.g.m - i), n = min(plan.columns, plan.g.n - j)
+    if plan.dot:
+        dot_block(plan, i, j, m, n)
+    elif tile_block(plan, i, j, m, n) < 0:
+        plan.status = -1
+
+
+cdef inline bint crowded(Py_ssize_t stride, int kind) noexcept nogil:
+    """Do elements so far apart share a few sets of the cache?"""
+    return stride != 0 and stride * ITEMSIZE[kind] % PAGE == 0
+
+
+cdef void choose(Plan* plan) noexcept nogil:
+    """How this product is computed: depends on shape and strides alone, so that the bits do too."""
+    cdef Gemm* g = &plan.g
+    if g.n == 1:
+        g.b_col = 1
+    if g.k == 1:
+        g.a_col = 1
+        if g.b_col != 1:
+            g.b_row = 1
+    if g.m == 1:
+        g.a_row = 1 if g.a_col != 1 else g.k
+    plan.status = 0
+    plan.rows, plan.columns, plan.grid_columns = g.m, g.n, 1
+    plan.dot = g.b_row == 1 and g.b_col != 1 and g.a_col == 1 and g.m <= (
+        DOT_ROWS if g.k >= DOT_DEPTH else 1)
+    plan.pack_a = g.m >= PACK_ROWS and g.k > 8 and g.n > PANEL and (
+        crowded(g.a_row, g.kind) or (g.m > 14 and crowded(g.a_col, g.kind)))
+    plan.pack_b = g.b_col != 1 or (g.m >= PACK_B_ROWS and g.k * g.n * ITEMSIZE[g.kind] > LARGE_B)
+
+
+cdef void share_out(Plan* plan, int threads, double microseconds) noexcept nogil:
+    """Cuts c into blocks for the threads: a few each, so that one which is late does not keep the others waiting."""
+    cdef Py_ssize_t wanted = threads * (4 if microseconds > 400 else 2), across = 1, down = 1
+    cdef Py_ssize_t m = plan.g.m, n = plan.g.n
+    while across * down < wanted:
+        if n // across >= 4 * PANEL and (n // across >= m // down or m // down < 28):
+            across *= 2
+        elif m // down >= 28:
+            down *= 2
+        else:
+            break
+    plan.rows = ceil_div(m, down)
+    plan.columns = ceil_div(ceil_div(n, across), PANEL) * PANEL
+    plan.grid_columns = ceil_div(n, plan.columns)
+
+
+cdef int matrix_vector(const Gemm* g) noexcept nogil:
+    """n = 1: cT = bT aT has one row and n = m columns, for which there are kernels; the bias is then one number for all."""
+    cdef Gemm turned = g[0]
+    cdef char* z = g.z if g.z != NULL else g.c
+    turned.m, turned.n = 1, g.m
+    turned.a, turned.a_row, turned.a_col = g.b, 1, g.b_row
+    turned.b, turned.b_row, turned.b_col = g.a, g.a_col, g.a_row
+    turned.c, turned.c_row = z, g.m
+    turned.bias, turned.z, turned.act = NULL, NULL, -1
+    if gemm(&turned) < 0:
+        return -1
+    if g.bias != NULL:
+        K[g.kind].binary_forward[BINARY_ADD](z, g.bias, z, g.m, 1, 0)
+    if g.act >= 0:
+        activate(g, 0, 0, g.m, 1)
+    return 0
+
+
+cdef int gemm(const Gemm* g) noexcept nogil:
+    cdef Plan plan
+    cdef double microseconds
+    cdef int threads
+    if g.m == 0 or g.n == 0:
+        return 0
+    if g.b_col == 1 and g.n > 1 and g.m * g.n < FEW_FLOPS and 2 * g.m * g.n * g.k < FEW_FLOPS:
+        K[g.kind].gemm(g.m, g.n, g.k, g.a, g.a_row, g.a_col, g.b, g.b_row, PANEL, g.z if g.z != NULL else g.c, g.c_row,
+                       g.bias, g.accumulate)
+        if g.act >= 0:
+            activate(g, 0, 0, g.m, g.n)
+        return 0
+    if g.n == 1 and g.m > 1 and g.k > 1 and g.c_row == 1:
+        return matrix_vector(g)
+    plan.g = g[0]
+    choose(&plan)
+    microseconds = gemm_microseconds(g)
+    threads = threads_for(microseconds)
+    if threads > 1:
+        share_out(&plan, threads, microseconds)
+    parallel_for(block_task, &plan, ceil_div(g.m, plan.rows) * plan.grid_columns, threads)
+    return plan.status
+
+
+cdef struct Many:
+    const Gemm* g
+    const Batch* batch
+    int status
+
+
+cdef int product_of_batch(const Gemm* g, const Batch* batch, size_t index) noexcept nogil:
+    """One matrix of the result: the product at `index` of the kept axes, or the sum of all along the others."""
+    cdef Gemm one = g[0]
+    cdef Py_ssize_t item = ITEMSIZE[g.kind], products = 1, rest, count, position
+    cdef Py_ssize_t a, b, a_start = 0, b_start = 0, c = 0
+    cdef int axis = batch.ndim - 1
+    while axis >= 0:
+        if batch.c_step[axis] == 0:
+            products *= batch.dims[axis]
+        else:
+            position = <Py_ssize_t>index % batch.dims[axis]
+            index //= batch.dims[axis]
+            a_start += position * batch.a_step[axis]
+            b_start += position * batch.b_step[axis]
+            c += position * batch.c_step[axis]
+        axis -= 1
+    if products == 0:       # the sum of nothing is zero
+        products, one.k = 1, 0
+    one.c = g.c + c * item
+    if g.z != NULL:
+        one.z = g.z + c * item
+    for count in range(products):
+        rest, a, b = count, a_start, b_start
+        axis = batch.ndim - 1
+        while axis >= 0:
+            if batch.c_step[axis] == 0:
+                a += rest % batch.dims[axis] * batch.a_step[axis]
+                b += rest % batch.dims[axis] * batch.b_step[axis]
+                rest //= batch.dims[axis]
+            axis -= 1
+        one.a, one.b = g.a + a * item, g.b + b * item
+        one.act = g.act if count == products - 1 else -1
+        if gemm(&one) < 0:
+            return -1
+        one.accumulate, one.bias = True, NULL
+    return 0
+
+
+cdef void batch_task(void* job, size_t task) noexcept nogil:
+    cdef Many* many = <Many*>job
+    if product_of_batch(many.g, many.batch, task) < 0:
+        many.status = -1
+
+
+cdef int gemm_batched(const Gemm* g, const Batch* batch) noexcept nogil:
+    cdef Many many = Many(g, batch, 0)
+    cdef Py_ssize_t kept = 1, summed = 1
+    cdef int axis, threads
+    for axis in range(batch.ndim):
+        if batch.c_step[axis] == 0:
+            summed *= batch.dims[axis]
+        else:
+            kept *= batch.dims[axis]
+    threads = threads_for(gemm_microseconds(g) * kept * summed)
+    if kept < 4 * threads:      # too few to share out: the threads share each product instead
+        threads = 1
+    parallel_for(batch_task, &many, kept, threads)
+    return many.status
+
+
+cdef int multiply(const Gemm* g) except -1:
+    cdef int status
+    if gemm_microseconds(g) < 4:
+        status = gemm(g)
+    else:
+        with nogil:
+            status = gemm(g)
+    if status < 0:
+        raise MemoryError(f"matrix product: no memory to pack a ({g.k}, {g.n}) matrix")
+    return 0
+
+
+cdef int multiply_batched(const Gemm* g, const Batch* batch) except -1:
+    cdef int status
+    with nogil:
+        status = gemm_batched(g, batch)
+    if status < 0:
+        raise MemoryError(f"matrix product: no memory to pack a ({g.k}, {g.n}) matrix")
+    return 0
