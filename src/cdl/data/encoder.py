@@ -99,7 +99,8 @@ class TableEncoder:
         present = [row for row, cell in enumerate(table.columns[self.target]) if cell]
         if not present:
             raise FileFormatError(f"{table.path}: the target column {self.target!r} holds no values")
-        table = table.take(present)
+        if len(present) < len(table):
+            table = table.take(present)
         self._fit_target(table)
         self.features = {}
         for name in table.names:
@@ -143,7 +144,8 @@ class TableEncoder:
         y, rows = None, np.arange(len(table))
         if self.target in table.columns:
             rows = np.flatnonzero([bool(cell) for cell in table.columns[self.target]])
-            table = table.take(rows)
+            if len(rows) < len(table):
+                table = table.take(rows)
             y = self._encoded_target(table, dtype)
         parts = []
         for name, known in self.features.items():
@@ -185,14 +187,17 @@ class TableEncoder:
     def _fit_target(self, table):
         cells = table.columns[self.target]
         distinct = set(cells)
-        numeric = all(map(_NUMBER.fullmatch, distinct))
+        numbers = _parsed(cells)
+        numeric = numbers is not None
+        if numeric:
+            _require_finite(numbers, table, self.target, np.float64)
         if self.task == "auto":
-            values = {float(cell) for cell in distinct} if numeric else set()
+            values = set(numbers.tolist()) if numeric else set()
             few = len(values) <= _MAX_NUMBER_CLASSES and 2 * len(values) <= len(cells)
             classes = not numeric or few and all(value.is_integer() for value in values)
             self.task = "classification" if classes else "regression"
         if self.task == "regression":
-            _numbers(table, self.target)
+            _numbers(table, self.target)  # raises where a cell is none
             return
         if not numeric:
             self._check_texts(table, self.target, distinct)
@@ -203,10 +208,11 @@ class TableEncoder:
 
     def _fit_feature(self, table, name):
         """The mean of a numeric column, or the list of a text column's categories."""
-        distinct = set(table.columns[name])
-        if all(map(_NUMBER.fullmatch, distinct - {""})):
-            column = _numbers(table, name)
+        column = _parsed(table.columns[name])
+        if column is not None:
+            _require_finite(column, table, name, np.float64)
             return float(column[~np.isnan(column)].mean())
+        distinct = set(table.columns[name])
         self._check_texts(table, name, distinct - {""})
         return sorted(distinct)
 
@@ -242,14 +248,34 @@ class TableEncoder:
 def _numbers(table, name, dtype=np.float64):
     """A column as float64, missing values NaN; every number is finite as `dtype` too."""
     cells = table.columns[name]
-    column = np.array([float(cell) if _NUMBER.fullmatch(cell) else np.nan for cell in cells])
-    with np.errstate(over="ignore"):
-        wrong = ~np.isfinite(column.astype(dtype))
-    for row in np.flatnonzero(wrong):
-        if cells[row]:
-            what = "is too large a number" if _NUMBER.fullmatch(cells[row]) else "is not a number"
-            raise FileFormatError(f"{table.path}: line {table.lines[row]}, column {name!r}: {cells[row]!r} {what}")
+    column = _parsed(cells)
+    if column is None:
+        row = next(row for row, cell in enumerate(cells) if cell and not _NUMBER.fullmatch(cell))
+        raise FileFormatError(f"{table.path}: line {table.lines[row]}, column {name!r}: {cells[row]!r} is not a number")
+    _require_finite(column, table, name, dtype)
     return column
+
+
+def _require_finite(column, table, name, dtype):
+    with np.errstate(over="ignore"):
+        rows = np.flatnonzero(np.isinf(column.astype(dtype)))
+    if rows.size:
+        raise FileFormatError(f"{table.path}: line {table.lines[rows[0]]}, column {name!r}: "
+                              f"{table.columns[name][rows[0]]!r} is too large a number")
+
+
+def _parsed(cells):
+    """The cells as float64, missing ones NaN; None where one is not a plain number."""
+    joined = "".join(cells)
+    if "_" in joined or not joined.isascii():  # float() takes 1_000 and the digits of other scripts
+        return None
+    try:
+        column = np.array([float(cell or "nan") for cell in cells])
+    except ValueError:
+        return None
+    # What is left of float()'s wider taste are words: inf, -nan. Matching every cell would take thrice as long.
+    odd = np.flatnonzero(~np.isfinite(column))
+    return column if all(_NUMBER.fullmatch(cells[row]) for row in odd if cells[row]) else None
 
 
 def _numbers_filled(table, name, mean, dtype):

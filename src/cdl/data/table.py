@@ -8,6 +8,7 @@ from ..io import FileFormatError
 
 # What people and programs write for "no value", compared without regard to case.
 _MISSING = frozenset({"", "?", "-", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"})
+_LONGEST_MISSING = max(map(len, _MISSING))
 # What is looked at to find the delimiter.
 _SNIFFED_CHARACTERS = 1 << 16
 _SNIFFED_LINES = 20
@@ -113,8 +114,9 @@ def parse_table(text, *, path="table", delimiter=None):
         if len(cells) != len(names):
             raise FileFormatError(f"{path}: line {line}: {len(cells)} fields, expected {len(names)} as in the header "
                                   f"(delimiter {delimiter!r})")
-    columns = zip(*([("" if cell.lower() in _MISSING else cell) for cell in cells] for _, cells in body), strict=True)
-    named = {name: list(cells) for name, cells in zip(names, columns, strict=True) if name}
+    columns = zip(*(cells for _, cells in body), strict=True)
+    named = {name: [_without_missing(cell) for cell in cells]
+             for name, cells in zip(names, columns, strict=True) if name}
     return Table(named, [line for line, _ in body], path)
 
 
@@ -141,6 +143,10 @@ def _rows(text, delimiter, path):
     except csv.Error as error:  # a quote left open is reported where its row starts, not where the file ends
         raise FileFormatError(f"{path}: line {line + 1}: {error}") from None
     return rows
+
+
+def _without_missing(cell):
+    return "" if len(cell) <= _LONGEST_MISSING and cell.lower() in _MISSING else cell
 
 
 def _sniffed_delimiter(text):

@@ -2,7 +2,6 @@
 import contextlib
 import errno
 import os
-import secrets
 import stat
 
 # fsync of a folder is refused by some network and FUSE file systems; there the rename is as durable as they make it.
@@ -59,7 +58,7 @@ def atomic_write(path):
     """
     target = os.path.realpath(os.fspath(path))
     mode = _mode_of_existing(target)
-    temporary = os.path.join(os.path.dirname(target), f".cdl-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(os.path.dirname(target), f".cdl-{os.urandom(8).hex()}.tmp")
     file = _create(temporary, path)
     try:
         with file:
