@@ -1,6 +1,7 @@
 """cdl: a small, fast deep-learning library for CPUs."""
 from cdl._core.tape import no_grad
 from cdl._core.tensor import Tensor
+from cdl._core.threads import get_num_threads, set_num_threads
 from cdl.ops import *
 
 __version__ = "0.1.0"

@@ -8,8 +8,10 @@ from cdl._core.tensor cimport READS_A, READS_B, READS_C, Node, Tensor, empty_lik
 cdef extern from *:
     """
     static _Thread_local int cdl_paused;    /* how many no_grad blocks this thread is inside */
+    static _Thread_local int cdl_inferring; /* how many predictions: layers behave as in use */
     """
     int cdl_paused
+    int cdl_inferring
 
 cdef long long clock = 0
 
@@ -165,9 +167,6 @@ cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
     cdef Tensor y
     cdef list done = None if retain else []
     heap.items, heap.count, heap.capacity = NULL, 0, 0
-    if not root.needs_grad:
-        raise RuntimeError("backward: nothing was recorded for this Tensor; set requires_grad on an input, and compute "
-                           "it outside cdl.no_grad()")
     give(root, g, True)
     try:
         push(&heap, root)
@@ -217,6 +216,25 @@ class no_grad:
             with self:
                 return function(*args, **options)
         return paused
+
+
+def enter_inference():
+    """Until the matching `leave_inference`, this thread records nothing and layers behave as in use."""
+    global cdl_paused, cdl_inferring
+    cdl_paused += 1
+    cdl_inferring += 1
+
+
+def leave_inference():
+    """End what `enter_inference` began."""
+    global cdl_paused, cdl_inferring
+    cdl_paused -= 1
+    cdl_inferring -= 1
+
+
+def is_inferring():
+    """Whether a prediction is under way on this thread: dropout and batch normalisation ask."""
+    return cdl_inferring != 0
 
 
 def is_recording():

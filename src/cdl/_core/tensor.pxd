@@ -57,7 +57,7 @@ cdef enum:
 # --- making (copies: copy.pxd; from what a user passes: gate.pxd) -----------------------------------------------------
 cdef Tensor new_tensor(int kind, int ndim, const Py_ssize_t* dims)      # values not set; MemoryError, ValueError
 cdef Tensor empty_like(Tensor t)
-cdef Tensor fill_like(Tensor t, double value)
+cdef Tensor fill_like(Tensor t, double value)                           # F32 or F64
 cdef Tensor scalar(double value, int kind)                              # no axes
 cdef Tensor view_of(Tensor t, char* ptr, int ndim, const Py_ssize_t* dims, const Py_ssize_t* steps)
 cdef Tensor root_of(Tensor t)                                           # the Tensor whose memory t views (or t)

@@ -23,6 +23,7 @@ cdef extern from *:
     bint multiply_overflows "__builtin_mul_overflow"(Py_ssize_t a, Py_ssize_t b, Py_ssize_t* out) nogil
 
 cdef tuple DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
+cdef object asarray = np.asarray
 cdef const char* FORMATS = "f\0d\0q\0?\0"
 cdef int freeing = 0        # how many Tensors are being freed inside one another
 cdef list deferred = []     # Nodes that wait for the outermost of them, so that a long chain needs no deep stack
@@ -200,6 +201,9 @@ cdef class Tensor:
             If nothing was recorded, the graph was freed by an earlier backward, or a saved value was changed since.
         """
         cdef Tensor g
+        if not self.needs_grad:
+            raise RuntimeError("backward: nothing was recorded for this Tensor; set requires_grad on an input, and "
+                               "compute it outside cdl.no_grad()")
         if gradient is None:
             if self.size != 1:
                 raise ValueError(f"backward: only a single value has a derivative of 1 by default, this has shape "
@@ -215,7 +219,7 @@ cdef class Tensor:
     # --- to NumPy and numbers -----------------------------------------------------------------------------------------
     def numpy(self):
         """The elements as an ndarray on the same memory (no copy)."""
-        return np.asarray(self)
+        return asarray(self)
 
     def __array__(self, dtype=None, copy=None):
         cdef object array = np.asarray(memoryview(self))
@@ -420,7 +424,6 @@ cdef class Node:
 
 # --- making -----------------------------------------------------------------------------------------------------------
 cdef int allocate(Tensor t, int kind, int ndim, const Py_ssize_t* dims) except -1:
-    """Give t a block of the pool and C order."""
     cdef Py_ssize_t size = 1, nbytes
     cdef int i
     cdef bint overflow = False

@@ -1,0 +1,9 @@
+from collections.abc import Mapping
+
+ISAS: list[str]
+ISA: str
+CPU_ISA: str
+UNARY: Mapping[str, int]
+BINARY: Mapping[str, int]
+
+def fma_peak(precision: int, iterations: int) -> float: ...

@@ -1,0 +1,76 @@
+"""The command `cdl`: train a model on data in files, say what the library runs on, time it against its peers."""
+import argparse
+import sys
+
+from cdl import __version__
+from cdl.train.recipes import train_digits, train_mnist, train_table
+
+
+def main(arguments=None):
+    """Run the command with `arguments` (default: those of the process); returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except (OSError, ValueError, FloatingPointError, KeyError, ImportError, MemoryError) as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        print(f"cdl: {text}", file=sys.stderr)
+        return 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="cdl", description="A small, fast deep-learning library for CPUs.")
+    parser.add_argument("--version", action="version", version=f"cdl {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train a network and save it", description="Train a network and save it.")
+    train.add_argument("data", help="'digits' (ships with cdl), 'mnist', or a table in a text file (CSV)")
+    train.add_argument("directory", nargs="?", help="for mnist: the folder of its four files, gzipped or not")
+    train.add_argument("--target", help="for a table: the column to predict")
+    train.add_argument("--hidden", type=int, nargs="+", metavar="UNITS", help="the sizes of the hidden layers")
+    train.add_argument("--epochs", type=int, help="how often all samples are used")
+    train.add_argument("--batch-size", type=int, default=32, help="samples a step (default %(default)s)")
+    train.add_argument("--lr", type=float, default=0.002, help="the learning rate of Adam (default %(default)s)")
+    train.add_argument("--seed", type=int, default=0, help="of weights, order and split (default %(default)s)")
+    train.add_argument("--out", metavar="FILE", help="where to save the model (default: named after the data)")
+    train.add_argument("--quiet", action="store_true", help="no line per epoch")
+    train.set_defaults(run=_train)
+
+    info = commands.add_parser("info", help="what the library runs on here")
+    info.set_defaults(run=_info)
+
+    bench = commands.add_parser("bench", help="time the library against NumPy and other installed libraries")
+    bench.add_argument("rows", nargs="*", help="which rows of the table (default: all)")
+    bench.set_defaults(run=_bench)
+    return parser
+
+
+def _train(options):
+    if options.data == "digits":
+        train_digits(options)
+    elif options.data == "mnist":
+        if options.directory is None:
+            raise ValueError("train mnist: name the folder that holds the four files, as in `cdl train mnist data/`")
+        train_mnist(options)
+    else:
+        if options.target is None:
+            raise ValueError(f"train {options.data}: name the column to predict with --target (or train on 'digits' or 'mnist')")
+        train_table(options)
+    return 0
+
+
+def _info(options):
+    from cdl.info import info
+    for name, value in info().items():
+        print(f"{name:<12}{value}")
+    return 0
+
+
+def _bench(options):
+    from cdl.bench import main as bench
+    return bench(options.rows)

@@ -1,0 +1,74 @@
+"""Models in files: weights in safetensors form and, as JSON in its header, which layers to make."""
+import json
+
+from cdl.io.errors import FileFormatError
+from cdl.io.safetensors import load_safetensors, save_safetensors
+from cdl.nn.layer import Layer
+
+__all__ = ["load_weights", "read_model", "save_model"]
+
+# The version of the description; a file of a later one is refused rather than guessed at.
+VERSION = 1
+
+
+def describe(layer):
+    """A layer as plain values: its name and what makes it again. None where a class is not cdl's own."""
+    if not type(layer).__module__.startswith("cdl."):
+        return None
+    description = {"layer": type(layer).__name__}
+    for name, value in layer.config().items():
+        if isinstance(value, (list, tuple)) and value and isinstance(value[0], Layer):
+            value = [describe(item) for item in value]
+            if None in value:
+                return None
+        description[name] = value
+    return description
+
+
+def save_model(path, model, *, extra=None):
+    """Write `model` to `path`: its state by name and, where it is made of cdl's own layers, its description.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    model : Layer
+    extra : dict, optional
+        Plain values (as JSON has them) kept beside the model, such as the names of classes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written; what was there before is then untouched.
+    """
+    description = {"version": VERSION, "model": describe(model), "extra": extra or {}}
+    save_safetensors(path, model.state_dict(), metadata={"cdl": json.dumps(description)})
+
+
+def read_model(path):
+    """The description (None where the file has none), the extra values and the state in the file at `path`.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is not a safetensors file, or its description not one that this version reads.
+    """
+    state, metadata = load_safetensors(path)
+    if "cdl" not in metadata:
+        return None, {}, state
+    try:
+        described = json.loads(metadata["cdl"])
+        version, model, extra = described["version"], described["model"], described["extra"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FileFormatError(f"{path}: the description of the model is damaged") from None
+    if version != VERSION:
+        raise FileFormatError(f"{path}: written by another version of cdl (description {version!r}, this one reads {VERSION})")
+    return model, extra, state
+
+
+def load_weights(path, model):
+    """Set the state of `model` from the file at `path`; FileFormatError where names or shapes differ."""
+    state = read_model(path)[2]
+    try:
+        model.load_state_dict(state)
+    except (KeyError, ValueError) as error:
+        raise FileFormatError(f"{path}: does not fit this model: {error.args[0]}") from None

@@ -1,0 +1,62 @@
+"""Models from files."""
+from cdl import nn
+from cdl.io.errors import FileFormatError
+from cdl.io.model import read_model
+from cdl.models.sequential import Sequential
+
+__all__ = ["load"]
+
+# The layers a file may name; nothing else is ever looked up.
+_LAYERS = {name: getattr(nn, name) for name in nn.__all__ if name != "Layer"} | {"Sequential": Sequential}
+
+
+def load(path):
+    """The model that `model.save(path)` wrote, if it is made of cdl's own layers.
+
+    Parameters
+    ----------
+    path : str or PathLike
+
+    Returns
+    -------
+    Model
+        Its attribute `extra` holds the values that were saved beside it.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged, not cdl's, or describes no model (a class of your own: make an object of it and call
+        its `load`).
+    OSError
+        If it cannot be read.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import cdl
+    >>> model = cdl.Sequential([cdl.Dense(2, in_features=3)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(os.path.join(folder, "model.safetensors"))
+    ...     cdl.load(os.path.join(folder, "model.safetensors")).count_parameters()
+    8
+    """
+    description, extra, state = read_model(path)
+    if description is None:
+        raise FileFormatError(f"{path}: holds weights without a description; make the model and call its load(path)")
+    try:
+        model = _make(description)
+        model.load_state_dict(state)
+    except (KeyError, TypeError, ValueError, RuntimeError, RecursionError, MemoryError) as error:
+        raise FileFormatError(f"{path}: the description does not fit the weights: {error}") from None
+    model.extra = extra
+    return model
+
+
+def _make(description):
+    options = dict(description)
+    name = options.pop("layer")
+    if name not in _LAYERS:
+        raise ValueError(f"unknown layer {name!r}")
+    if "layers" in options:
+        options["layers"] = [_make(item) for item in options["layers"]]
+    return _LAYERS[name](**options)

@@ -1,0 +1,76 @@
+"""Layers one after another."""
+from cdl.nn.layer import Layer
+from cdl.train.model import Model
+
+__all__ = ["Sequential"]
+
+
+class Sequential(Model):
+    """A model that is a list of layers: each one's output is the next one's input.
+
+    Parameters
+    ----------
+    layers : list of Layer
+
+    Raises
+    ------
+    TypeError
+        If an item is not a Layer (a class instead of an object, a function).
+
+    Examples
+    --------
+    >>> import cdl
+    >>> model = cdl.Sequential([cdl.Dense(16, activation="relu", in_features=4), cdl.Dense(3, in_features=16)])
+    >>> model.count_parameters()
+    131
+    """
+
+    def __init__(self, layers=()):
+        self.layers = list(layers)
+        for layer in self.layers:
+            self._check(layer)
+
+    @staticmethod
+    def _check(layer):
+        if not isinstance(layer, Layer):
+            hint = f"; write {layer.__name__}(…)" if isinstance(layer, type) and issubclass(layer, Layer) else ""
+            raise TypeError(f"Sequential: expected layers, got {layer!r}{hint}")
+
+    def append(self, layer):
+        """Put one more layer at the end."""
+        self._check(layer)
+        self.layers.append(layer)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def children(self):
+        return ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def build(self, input_shape):
+        for layer in self.layers:
+            layer.build(input_shape)
+            input_shape = layer.output_shape(input_shape)
+
+    def output_shape(self, input_shape):
+        for layer in self.layers:
+            input_shape = layer.output_shape(input_shape)
+        return input_shape
+
+    def config(self):
+        return {"layers": self.layers}
+
+    def __len__(self):
+        return len(self.layers)
+
+    def __getitem__(self, index):
+        return Sequential(self.layers[index]) if isinstance(index, slice) else self.layers[index]
+
+    def __iter__(self):
+        return iter(self.layers)
+
+    def __repr__(self):
+        inside = "".join(f"\n    {layer!r}," for layer in self.layers)
+        return f"Sequential([{inside}\n])" if inside else "Sequential([])"

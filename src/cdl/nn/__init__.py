@@ -1,0 +1,7 @@
+"""Layers: thin classes that hold parameters and call the ops."""
+from cdl.nn import activation, dense
+from cdl.nn.activation import *
+from cdl.nn.dense import *
+from cdl.nn.layer import Layer
+
+__all__ = ["Layer", *dense.__all__, *(name for name in activation.__all__ if name[0].isupper())]

@@ -1,0 +1,101 @@
+"""Activations as layers, and the names by which other layers take them."""
+from cdl._core.kernels import UNARY
+from cdl.nn.layer import Layer
+from cdl.ops import relu, sigmoid, softmax, tanh
+
+__all__ = ["ReLU", "Sigmoid", "Softmax", "Tanh", "activation_index"]
+
+
+def activation_index(name, who):
+    """The kernels' index of an activation given by name; -1 for None, "linear" and "softmax", which are not elementwise.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name; the message lists the known ones.
+    """
+    if name is None or name in _NOT_FUSED:
+        return -1
+    if name not in FUSED:
+        known = ", ".join(sorted(FUSED | _NOT_FUSED))
+        raise ValueError(f"{who}: unknown activation {name!r}; known are {known} and None")
+    return UNARY[name]
+
+
+FUSED = {"elu", "gelu", "gelu_tanh", "hard_sigmoid", "hard_swish", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh"}
+_NOT_FUSED = {"linear", "softmax"}
+# The parameters p and q of the activations that have some: the slope of leaky ReLU, the scale of ELU.
+PARAMETERS = {"leaky_relu": 0.01, "elu": 1.0}
+
+
+class _Activation(Layer):
+    """An activation as a layer; called on a value instead of made without one, it is the function."""
+
+    def __new__(cls, x=None, **options):
+        return super().__new__(cls) if x is None else cls.function(x, **options)
+
+
+class ReLU(_Activation):
+    """max(x, 0): `ReLU()` is a layer, `ReLU(x)` the value for a number, an array or a Tensor.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> float(cdl.ReLU(60.0))
+    60.0
+    >>> cdl.ReLU()
+    ReLU()
+    """
+
+    function = staticmethod(relu)
+
+    def forward(self, x):
+        return relu(x)
+
+
+class Sigmoid(_Activation):
+    """1 / (1 + exp(-x)), as a layer or, given x, the value.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> float(cdl.Sigmoid(0.0))
+    0.5
+    """
+
+    function = staticmethod(sigmoid)
+
+    def forward(self, x):
+        return sigmoid(x)
+
+
+class Tanh(_Activation):
+    """The hyperbolic tangent, as a layer or, given x, the value.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> float(cdl.Tanh(0.0))
+    0.0
+    """
+
+    function = staticmethod(tanh)
+
+    def forward(self, x):
+        return tanh(x)
+
+
+class Softmax(_Activation):
+    """exp(x) / sum(exp(x)) over the last axis, as a layer or, given x, the value.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.Softmax([0.0, 0.0])
+    array([0.5, 0.5])
+    """
+
+    function = staticmethod(softmax)
+
+    def forward(self, x):
+        return softmax(x)

@@ -1,0 +1,98 @@
+"""The fully connected layer."""
+from cdl._core.dense import dense
+from cdl._core.tensor import Tensor
+from cdl.init import he_initialization, xavier_initialization
+from cdl.nn.activation import PARAMETERS, activation_index
+from cdl.nn.layer import Layer
+from cdl.ops import softmax
+
+__all__ = ["Dense"]
+
+# Activations that pass about half of their input on: their layers start with He's draws, the others with Xavier's.
+_HALVING = {"elu", "gelu", "gelu_tanh", "hard_swish", "leaky_relu", "relu", "silu", "softplus"}
+
+
+class Dense(Layer):
+    """activation(x @ weight + bias) over the last axis.
+
+    Parameters
+    ----------
+    units : int
+        The number of outputs.
+    activation : str, optional
+        "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus", "sigmoid", "tanh", "hard_sigmoid",
+        "hard_swish" (these are computed while the product is still in the cache) or "softmax"; default: none.
+    use_bias : bool
+        Whether a bias is added.
+    in_features : int, optional
+        The number of inputs; default: taken from the first input.
+    rng : numpy.random.Generator or int, optional
+        Where the initial weights come from: He's draws before activations like ReLU, Xavier's otherwise.
+
+    Shape
+    -----
+    Input (..., in_features), output (..., units); weight (in_features, units), bias (units,).
+
+    Raises
+    ------
+    ValueError
+        For a size that is not positive, an unknown activation, or an input of another size than the layer was built for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cdl
+    >>> layer = cdl.Dense(3, activation="relu")
+    >>> layer(np.ones((5, 4))).shape
+    (5, 3)
+    >>> layer
+    Dense(units=3, activation='relu', in_features=4)
+    """
+
+    def __init__(self, units, activation=None, *, use_bias=True, in_features=None, rng=None):
+        self.units = _positive(units, "units")
+        self.activation = activation
+        self._index = activation_index(activation, "Dense")
+        self._parameter = PARAMETERS.get(activation, 0.0)
+        self.use_bias = use_bias
+        self._rng = rng
+        self.weight = self.bias = None
+        if in_features is not None:
+            self.build((_positive(in_features, "in_features"),))
+
+    def build(self, input_shape):
+        if self.weight is not None:
+            return
+        if not input_shape or input_shape[-1] is None:
+            raise ValueError(f"Dense: the input needs a last axis of known length, got shape {tuple(input_shape)}")
+        n_in = _positive(input_shape[-1], "in_features")
+        draw = he_initialization if self.activation in _HALVING else xavier_initialization
+        self.weight = Tensor(draw((n_in, self.units), n_in, rng=self._rng), "float32", requires_grad=True)
+        if self.use_bias:
+            self.bias = Tensor([0.0] * self.units, "float32", requires_grad=True)
+
+    def forward(self, x):
+        if self.weight is None:
+            self.build(x.shape)
+        y = dense(x, self.weight, self.bias, self._index, self._parameter)
+        return y if self.activation != "softmax" else softmax(y)
+
+    def output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def _is_built(self):
+        return self.weight is not None
+
+    def config(self):
+        config = {"units": self.units, "activation": self.activation}
+        if not self.use_bias:
+            config["use_bias"] = False
+        if self.weight is not None:
+            config["in_features"] = self.weight.shape[0]
+        return config
+
+
+def _positive(size, name):
+    if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
+        raise ValueError(f"Dense: {name} must be a positive integer, got {size!r}")
+    return int(size)

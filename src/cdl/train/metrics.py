@@ -1,0 +1,44 @@
+"""Figures beside the loss that say how good a model is."""
+import numpy as np
+
+from cdl import losses
+
+__all__ = ["accuracy", "binary_accuracy"]
+
+
+def accuracy(y_true, y_pred):
+    """The share of samples whose largest output is at the label.
+
+    Parameters
+    ----------
+    y_true : array_like
+        Integer labels of shape (...,), or one-hot rows (..., C).
+    y_pred : array_like or Tensor
+        Scores of shape (..., C): logits or probabilities.
+
+    Examples
+    --------
+    >>> accuracy([0, 1], [[0.9, 0.1], [0.8, 0.2]])
+    0.5
+    """
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    labels = y_true.argmax(-1) if y_true.ndim == y_pred.ndim else y_true
+    return float((y_pred.argmax(-1) == labels).mean())
+
+
+def binary_accuracy(y_true, y_pred):
+    """The share of samples whose probability lies on the label's side of ½.
+
+    Examples
+    --------
+    >>> binary_accuracy([0, 1], [0.2, 0.4])
+    0.5
+    """
+    return float(((np.asarray(y_pred) > 0.5) == (np.asarray(y_true) > 0.5)).mean())
+
+
+def metrics_for(loss):
+    """The figures that go with a loss, by name."""
+    if loss is losses.cross_entropy:
+        return {"accuracy": accuracy}
+    return {"accuracy": binary_accuracy} if loss is losses.binary_cross_entropy else {}

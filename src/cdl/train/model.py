@@ -1,0 +1,104 @@
+"""Model: a layer that can be fitted, used, saved and loaded."""
+import numpy as np
+from cdl._core.tape import enter_inference, leave_inference, no_grad
+
+from cdl.io.model import load_weights, save_model
+from cdl.nn.layer import Layer
+from cdl.train.loop import evaluate, fit
+from cdl.train.summary import summary
+
+# A prediction on more samples than this goes in parts, so that its memory stays bounded.
+_PREDICT_BATCH = 4096
+
+
+class Model(Layer):
+    """The base of networks: define `forward(x)` from layers kept in attributes, then fit, predict, save.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cdl
+    >>> class Net(cdl.Model):
+    ...     def __init__(self):
+    ...         self.hidden = cdl.Dense(8, activation="tanh")
+    ...         self.out = cdl.Dense(1)
+    ...     def forward(self, x):
+    ...         return self.out(self.hidden(x))
+    >>> net = Net()
+    >>> net.predict(np.ones((5, 3))).shape
+    (5, 1)
+    """
+
+    def fit(self, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, callbacks=(),
+            shuffle=True, progress=True, rng=None):
+        """Train on samples x and targets y; see `cdl.fit`, which this calls with the model."""
+        return fit(self, x, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
+                   validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, progress=progress, rng=rng)
+
+    def evaluate(self, x, y, *, loss, batch_size=1024):
+        """The figures of this model on samples x and targets y, a dict; see `cdl.evaluate`."""
+        return evaluate(self, x, y, loss=loss, batch_size=batch_size)
+
+    def predict(self, x, *, batch_size=_PREDICT_BATCH):
+        """The output for the input x, computed as in use (nothing dropped, nothing recorded).
+
+        Parameters
+        ----------
+        x : array_like
+            Samples along the first axis.
+        batch_size : int
+            How many samples go through the network at once.
+
+        Returns
+        -------
+        ndarray
+        """
+        if type(x) is not np.ndarray:
+            x = np.asarray(x)
+        enter_inference()
+        try:
+            if x.ndim and x.shape[0] > batch_size:
+                return np.concatenate([self.forward(x[i:i + batch_size]).numpy() for i in range(0, x.shape[0], batch_size)])
+            return self.forward(x).numpy()
+        finally:
+            leave_inference()
+
+    def save(self, path):
+        """Write weights and description to `path`, one safetensors file, replacing it all at once.
+
+        A model made of cdl's own layers is made again by `cdl.load(path)`; a class of your own by making an object of
+        it and calling its `load`.
+        """
+        save_model(path, self)
+
+    def load(self, path):
+        """Set the weights from the file that `save` wrote; returns the model itself.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged, not a safetensors file, or holds other names or shapes than this model has.
+        OSError
+            If it cannot be read.
+        """
+        load_weights(path, self)
+        return self
+
+    def summary(self, input_shape=None):
+        """The table of layers, output shapes and parameter counts, as a string.
+
+        Parameters
+        ----------
+        input_shape : tuple, optional
+            The shape of one batch, None where a length is open; default: what the first layer was built for.
+        """
+        return summary(self, input_shape)
+
+    def ensure_built(self, x):
+        """Make all parameters, from the sizes of a first batch x."""
+        if self.built:
+            return
+        with no_grad():
+            self.build(np.shape(x))
+            if not self.built:
+                self.forward(x[:1])

@@ -1,0 +1,95 @@
+"""What `cdl train` does: data from a file to a saved, tested model."""
+from pathlib import Path
+
+import numpy as np
+from cdl.data import StandardScaler, TableEncoder, load_digits, load_mnist, read_table, train_test_split
+from cdl.optim import Adam
+
+from cdl import random
+from cdl.io.model import save_model
+from cdl.models import Sequential
+from cdl.nn import Dense
+
+
+def train_digits(options):
+    """Classify the 8×8 digits that ship with the library; prints the accuracy on a fifth that was held out."""
+    x, y = load_digits()
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, rng=options.seed, stratify=y)
+    print(f"digits: {len(x_train)} images of 8×8 to train on, {len(x_test)} to test on, 10 classes")
+    return _classify(options, (x_train, y_train), (x_test, y_test), 10, "digits", hidden=[64], epochs=30)
+
+
+def train_mnist(options):
+    """Classify the digits of MNIST's four files."""
+    (x_train, y_train), (x_test, y_test) = load_mnist(options.directory)
+    x_train, x_test = (x.reshape(len(x), -1) for x in (x_train, x_test))
+    print(f"mnist: {len(x_train)} images to train on, {len(x_test)} to test on, {x_train.shape[1]} pixels")
+    classes = int(max(y_train.max(), y_test.max())) + 1
+    return _classify(options, (x_train, y_train), (x_test, y_test), classes, "mnist", hidden=[512], epochs=5)
+
+
+def train_table(options):
+    """Predict one column of a table from the others: classes or numbers, as `TableEncoder` decides."""
+    table = read_table(options.data)
+    encoder = TableEncoder(options.target).fit(table)
+    rows = np.arange(len(table))
+    encoded = encoder.transform(table)
+    labels = encoded.y if encoder.task == "classification" else None
+    train, test = train_test_split(encoded.rows, test_size=0.2, rng=options.seed, stratify=_stratify(labels))
+    encoder = TableEncoder(options.target, task=encoder.task).fit(table.take(train))
+    (x_train, y_train, _), (x_test, y_test, _) = (encoder.transform(table.take(rows[part])) for part in (train, test))
+    scaler = StandardScaler().fit(x_train)
+    x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
+    print(f"{options.data}: {len(x_train)} rows to train on, {len(x_test)} to test on, {x_train.shape[1]} features; "
+          f"{encoder.task} of {options.target}")
+    name, extra = Path(options.data).stem, {"encoder": encoder.state_dict(), "scaler": _plain(scaler.state_dict())}
+    if encoder.task == "classification":
+        return _classify(options, (x_train, y_train), (x_test, y_test), len(encoder.classes), name, hidden=[64], epochs=50,
+                         extra=extra)
+    return _regress(options, (x_train, y_train), (x_test, y_test), name, extra)
+
+
+def _classify(options, train, test, classes, name, *, hidden, epochs, extra=None):
+    model = _network(options, hidden, classes)
+    model.fit(*train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=options.lr),
+              epochs=options.epochs or epochs, batch_size=options.batch_size, validation_data=test,
+              progress=not options.quiet, rng=options.seed)
+    figures = model.evaluate(*test, loss="cross_entropy")
+    print(f"test accuracy {figures['accuracy']:.4f}")
+    return _save(options, model, name, extra)
+
+
+def _regress(options, train, test, name, extra):
+    """Fit the standardised target; errors are told in its own units."""
+    target = StandardScaler().fit(train[1][:, None])
+    y_train, y_test = (target.transform(y[:, None]) for _, y in (train, test))
+    model = _network(options, [64], 1)
+    model.fit(train[0], y_train, loss="mse", optimizer=lambda parameters: Adam(parameters, lr=options.lr),
+              epochs=options.epochs or 50, batch_size=options.batch_size, validation_data=(test[0], y_test),
+              progress=not options.quiet, rng=options.seed)
+    error = target.inverse_transform(model.predict(test[0]))[:, 0] - test[1]
+    spread = float(np.var(test[1]))
+    share = f", R² {1 - float(np.mean(error**2)) / spread:.4f}" if spread > 0 else ""
+    print(f"test error {float(np.sqrt(np.mean(error**2))):.4g} (root mean square){share}")
+    return _save(options, model, name, extra | {"target": _plain(target.state_dict())})
+
+
+def _network(options, hidden, outputs):
+    random.seed(options.seed)
+    return Sequential([*(Dense(units, activation="relu") for units in options.hidden or hidden), Dense(outputs)])
+
+
+def _save(options, model, name, extra):
+    path = options.out or f"{name}.safetensors"
+    save_model(path, model, extra=extra)
+    print(f"saved {path} ({model.count_parameters():,} parameters)")
+    return model
+
+
+def _stratify(labels):
+    """Labels to split by, if every class has the two members that a split needs."""
+    return labels if labels is not None and np.unique(labels, return_counts=True)[1].min() > 1 else None
+
+
+def _plain(state):
+    return {name: np.asarray(value).tolist() for name, value in state.items()}
