@@ -1,0 +1,148 @@
+"""cdl, through its public functions and layers."""
+
+import threading
+import time
+
+import numpy as np
+
+import cdl
+from cdl._core import kernels
+
+from . import reference
+from .rows import IDIOMS
+
+
+def start(threads):
+    """The thread count came by the environment."""
+
+
+def version():
+    """The library's version and the kernels it chose."""
+    return f"{cdl.__version__}, {kernels.ISA}"
+
+
+def fma_peak(ms, threads):
+    """GF/s of the FMA loop: `threads` Python threads, each inside the kernel for about `ms` milliseconds."""
+    start = time.perf_counter()
+    flop = kernels.fma_peak(0, 10_000)
+    iterations = int(10_000 * ms / 1e3 / (time.perf_counter() - start)) + 1
+    pool = [threading.Thread(target=kernels.fma_peak, args=(0, iterations)) for _ in range(threads - 1)]
+    start = time.perf_counter()
+    for thread in pool:
+        thread.start()
+    kernels.fma_peak(0, iterations)
+    for thread in pool:
+        thread.join()
+    return threads * iterations * (flop / 10_000) / (time.perf_counter() - start) / 1e9
+
+
+def dense(d):
+    """cdl.matmul, or the layer's own function with its bias and activation."""
+    if d.act is None:
+        x, w = cdl.Tensor(d.x), cdl.Tensor(d.w)
+
+        def run():
+            return cdl.matmul(x, w)
+
+    else:
+        x, w, b = cdl.Tensor(d.x), cdl.Tensor(d.w), cdl.Tensor(d.b)
+
+        def run():
+            return cdl.dense(x, w, b, d.act)
+
+    return run, lambda: [run().data]
+
+
+def unary(d):
+    """The function."""
+    f, x = getattr(cdl, d.op), cdl.Tensor(d.x)
+    return lambda: f(x), lambda: [f(x).data]
+
+
+def unary_grad(d):
+    """The function and .backward(g)."""
+    f, x = getattr(cdl, d.op), cdl.Tensor(d.x, requires_grad=True)
+
+    def run():
+        x.grad = None
+        y = f(x)
+        y.backward(d.g)
+        return y
+
+    def outputs():
+        return [run().data, np.asarray(x.grad)]
+
+    return run, outputs
+
+
+def _model(params):
+    w1, _, w2, _ = params
+    model = cdl.Sequential([cdl.Dense(w1.shape[1], activation="relu"), cdl.Dense(w2.shape[1])])
+    model.predict(np.zeros((1, w1.shape[0]), np.float32))
+    for mine, given in zip(model.parameters(), params, strict=True):
+        mine.data[...] = given
+    return model
+
+
+def backprop(d):
+    """Sequential, cross_entropy, backward()."""
+    model = _model(d.params)
+
+    def run():
+        model.zero_grad()
+        loss = cdl.cross_entropy(d.y, model(d.x))
+        loss.backward()
+        return loss
+
+    def outputs():
+        return [run().data, *(np.asarray(p.grad) for p in model.parameters())]
+
+    return run, outputs
+
+
+def step(d):
+    """Layers, loss, backward and Adam, from Python."""
+    model = _model(d.params)
+    adam = cdl.AdamOptimizer(model.parameters(), lr=reference.LEARNING_RATE)
+
+    def run():
+        model.zero_grad()
+        cdl.cross_entropy(d.y, model(d.x)).backward()
+        adam.step()
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return [p.data for p in model.parameters()]
+
+    return run, outputs
+
+
+def predict(d):
+    """From an ndarray to an ndarray."""
+    model = _model(d.params)
+    return lambda: model.predict(d.x), lambda: [model.predict(d.x)]
+
+
+def digits(d):
+    """model.fit."""
+
+    def fit():
+        cdl.seed(0)
+        model = cdl.Sequential([cdl.Dense(d.hidden, activation="relu"), cdl.Dense(10)])
+        adam = cdl.AdamOptimizer(lr=reference.LEARNING_RATE)
+        model.fit(
+            d.x, d.y, loss=cdl.cross_entropy, optimizer=adam,
+            epochs=reference.EPOCHS, batch_size=reference.BATCH, verbose=False,
+        )  # fmt: skip
+        return model
+
+    return fit, lambda: [(fit().predict(d.x_test).argmax(1) == d.y_test).mean()]
+
+
+def idiom(d):
+    """The same line of NumPy, its floats Tensors that want a gradient."""
+    for name in "abpv":
+        setattr(d, name, cdl.Tensor(getattr(d, name), requires_grad=True))
+    f = IDIOMS[d.name]
+    return lambda: f(np, d), lambda: [np.asarray(f(np, d))]

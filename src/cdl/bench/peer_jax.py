@@ -1,0 +1,160 @@
+"""JAX under jit, arrays already on its device; a call waits for its result. Threads follow the CPU affinity."""
+
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import reference
+
+FORWARD = {
+    None: lambda z: z,
+    "exp": jnp.exp,
+    "sigmoid": jax.nn.sigmoid,
+    "tanh": jnp.tanh,
+    "gelu": lambda z: jax.nn.gelu(z, approximate=False),
+    "relu": jax.nn.relu,
+}
+
+
+def start(threads):
+    """JAX reads the affinity when it makes its pool; there is nothing else to set."""
+
+
+def version():
+    """JAX and its compiler's package."""
+    import jaxlib
+
+    return f"{jax.__version__}, jaxlib {jaxlib.__version__}"
+
+
+def _call(f, *args):
+    f = jax.jit(f)
+    args = jax.device_put(args)
+    return lambda: jax.block_until_ready(f(*args))
+
+
+def dense(d):
+    """act(x @ w + b)."""
+    act = FORWARD[d.act]
+    if d.act is None:
+        run = _call(jnp.matmul, d.x, d.w)
+    else:
+        run = _call(lambda x, w, b: act(x @ w + b), d.x, d.w, d.b)
+    return run, lambda: [run()]
+
+
+def unary(d):
+    """The function."""
+    run = _call(FORWARD[d.op], d.x)
+    return run, lambda: [run()]
+
+
+def unary_grad(d):
+    """The function and its vector-Jacobian product in one compiled call."""
+
+    def both(x, g):
+        y, pull = jax.vjp(FORWARD[d.op], x)
+        return y, pull(g)[0]
+
+    run = _call(both, d.x, d.g)
+    return run, lambda: list(run())
+
+
+def _logits(params, x):
+    w1, b1, w2, b2 = params
+    return jax.nn.relu(x @ w1 + b1) @ w2 + b2
+
+
+def _loss(params, x, y):
+    z = jax.nn.log_softmax(_logits(params, x))
+    return -jnp.take_along_axis(z, y[:, None], axis=1).mean()
+
+
+def backprop(d):
+    """value_and_grad."""
+    run = _call(jax.value_and_grad(_loss), d.params, d.x, d.y)
+
+    def outputs():
+        loss, grads = run()
+        return [loss, *grads]
+
+    return run, outputs
+
+
+def _update(state, x, y):
+    params, m, v, t = state
+    t = t + 1
+    grads = jax.grad(_loss)(params, x, y)
+    m = [reference.BETA1 * a + (1 - reference.BETA1) * g for a, g in zip(m, grads, strict=True)]
+    v = [reference.BETA2 * a + (1 - reference.BETA2) * g * g for a, g in zip(v, grads, strict=True)]
+    c1, c2 = 1 - reference.BETA1**t, 1 - reference.BETA2**t
+    params = [
+        p - reference.LEARNING_RATE * (a / c1) / (jnp.sqrt(b / c2) + reference.EPSILON)
+        for p, a, b in zip(params, m, v, strict=True)
+    ]
+    return params, m, v, t
+
+
+def _fresh(params):
+    m, v = ([jnp.zeros(p.shape) for p in params] for _ in range(2))
+    return [jnp.array(p) for p in params], m, v, 0.0
+
+
+def step(d):
+    """The whole step compiled into one call that reuses the state's memory; only a batch of calls is waited for."""
+    update = jax.jit(_update, donate_argnums=0)
+    x, y = jax.device_put((d.x, d.y))
+    state = jax.device_put(_fresh(d.params))
+
+    def run():
+        nonlocal state
+        state = update(state, x, y)
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return [np.asarray(p) for p in state[0]]
+
+    return run, outputs, lambda: jax.block_until_ready(state)
+
+
+def predict(d):
+    """From an ndarray to an ndarray."""
+    f = jax.jit(_logits)
+    params = jax.device_put(d.params)
+
+    def run():
+        return np.asarray(f(params, d.x))
+
+    return run, lambda: [run()]
+
+
+def digits(d):
+    """A whole epoch compiled into one call (lax.scan over the batches); compiling is not timed. The last, short batch
+    of an epoch is left out, because a scan wants equal sizes.
+    """
+    x, y = jax.device_put((d.x, d.y))
+    batches = len(d.x) // reference.BATCH
+
+    @jax.jit
+    def epoch(state, key):
+        order = jax.random.permutation(key, len(x))[: batches * reference.BATCH].reshape(batches, reference.BATCH)
+        return jax.lax.scan(lambda s, rows: (_update(s, x[rows], y[rows]), None), state, order)[0]
+
+    def fit():
+        rng = np.random.default_rng(0)
+        sizes = (d.x.shape[1], d.hidden, 10)
+        params = []
+        for i, o in pairwise(sizes):
+            params += [(rng.standard_normal((i, o)) * np.sqrt(2 / i)).astype(np.float32), np.zeros(o, np.float32)]
+        state = jax.device_put(_fresh(params))
+        for key in jax.random.split(jax.random.key(0), reference.EPOCHS):
+            state = epoch(state, key)
+        return jax.block_until_ready(state)
+
+    def outputs():
+        return [(np.asarray(_logits(fit()[0], d.x_test)).argmax(1) == d.y_test).mean()]
+
+    return fit, outputs

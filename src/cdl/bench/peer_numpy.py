@@ -1,0 +1,143 @@
+"""NumPy, with the network written by hand as a careful user would: arrays reused where that is natural."""
+
+import numpy as np
+
+from . import reference
+from .rows import IDIOMS
+
+
+def start(threads):
+    """The thread count came by the environment."""
+
+
+def version():
+    """NumPy and its BLAS."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{np.__version__}, {blas['name']} {blas['version']}"
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+
+FORWARD = {
+    "exp": np.exp,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
+}
+BACKWARD = {
+    "exp": lambda y, g: g * y,
+    "sigmoid": lambda y, g: g * y * (1 - y),
+    "tanh": lambda y, g: g * (1 - y * y),
+    "relu": lambda y, g: g * (y > 0),
+}
+
+
+def dense(d):
+    """np.matmul, then the bias and the ReLU in place. NumPy has no erf, and GELU by tanh would be another function."""
+    if d.act == "gelu":
+        return None
+    if d.act is None:
+        out = np.empty((len(d.x), d.w.shape[1]), np.float32)
+        return lambda: np.matmul(d.x, d.w, out=out), lambda: [np.matmul(d.x, d.w)]
+
+    def run():
+        y = d.x @ d.w
+        y += d.b
+        return np.maximum(y, 0, out=y)
+
+    return run, lambda: [run()]
+
+
+def unary(d):
+    """The formula."""
+    f = FORWARD.get(d.op)
+    return f and (lambda: f(d.x), lambda: [f(d.x)])
+
+
+def unary_grad(d):
+    """The formula and its derivative from y."""
+    if d.op not in FORWARD:
+        return None
+    f, b = FORWARD[d.op], BACKWARD[d.op]
+
+    def run():
+        y = f(d.x)
+        return y, b(y, d.g)
+
+    return run, run
+
+
+def _gradients(params, x, y):
+    return reference.loss_and_gradients(params, x, y)
+
+
+def backprop(d):
+    """The hand-written network, forward and backward."""
+
+    def outputs():
+        loss, grads = _gradients(d.params, d.x, d.y)
+        return [loss, *grads]
+
+    return lambda: _gradients(d.params, d.x, d.y), outputs
+
+
+def step(d):
+    """Forward, backward and Adam in place."""
+    params = [p.copy() for p in d.params]
+    adam = reference.Adam(params)
+
+    def run():
+        adam.update(params, _gradients(params, d.x, d.y)[1])
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return params
+
+    return run, outputs
+
+
+def predict(d):
+    """Two matrix products."""
+    w1, b1, w2, b2 = d.params
+
+    def run():
+        return np.maximum(d.x @ w1 + b1, 0) @ w2 + b2
+
+    return run, lambda: [run()]
+
+
+def digits(d):
+    """The training loop by hand."""
+
+    def fit():
+        rng = np.random.default_rng(0)
+        params = [
+            (rng.standard_normal((d.x.shape[1], d.hidden)) * np.sqrt(2 / d.x.shape[1])).astype(np.float32),
+            np.zeros(d.hidden, np.float32),
+            (rng.standard_normal((d.hidden, 10)) * np.sqrt(2 / d.hidden)).astype(np.float32),
+            np.zeros(10, np.float32),
+        ]
+        adam = reference.Adam(params)
+        for _ in range(reference.EPOCHS):
+            order = rng.permutation(len(d.x))
+            for i in range(0, len(order), reference.BATCH):
+                rows = order[i : i + reference.BATCH]
+                adam.update(params, _gradients(params, d.x[rows], d.y[rows])[1])
+        return params
+
+    def outputs():
+        w1, b1, w2, b2 = fit()
+        logits = np.maximum(d.x_test @ w1 + b1, 0) @ w2 + b2
+        return [(logits.argmax(1) == d.y_test).mean()]
+
+    return fit, outputs
+
+
+def idiom(d):
+    """The line itself."""
+    f = IDIOMS[d.name]
+    return lambda: f(np, d), lambda: [f(np, d)]

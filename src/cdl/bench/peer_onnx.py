@@ -1,0 +1,81 @@
+"""ONNX Runtime: forward only. Weights are constants of the graph, so it may pack them; outputs go to bound buffers."""
+
+import numpy as np
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+_threads = 1
+
+
+def start(threads):
+    """For the sessions made from now on."""
+    global _threads
+    _threads = threads
+
+
+def version():
+    """The runtime's version."""
+    return ort.__version__
+
+
+def _session(nodes, inputs, constants, shape):
+    """A session of the graph `nodes`, whose last output is y."""
+    graph = helper.make_graph(
+        [helper.make_node(op, ins, outs) for op, ins, outs in nodes],
+        "row",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape) for name, value in inputs.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    # Opset 20 is the first with Gelu; IR 10 is what runtimes of the last two years read.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _bound(nodes, inputs, constants, shape):
+    session, out = _session(nodes, inputs, constants, shape), np.empty(shape, np.float32)
+    binding = session.io_binding()
+    for name, value in inputs.items():
+        binding.bind_cpu_input(name, value)
+    kept = ort.OrtValue.ortvalue_from_numpy(out)
+    binding.bind_ortvalue_output("y", kept)
+
+    def run():
+        session.run_with_iobinding(binding)
+
+    def outputs():
+        run()
+        return [kept.numpy()]
+
+    return run, outputs
+
+
+def dense(d):
+    """MatMul of two inputs, or a layer with constant weights that the runtime fuses with its activation."""
+    shape = (len(d.x), d.w.shape[1])
+    if d.act is None:
+        return _bound([("MatMul", ["x", "w"], ["y"])], {"x": d.x, "w": d.w}, {}, shape)
+    if d.act == "relu":
+        nodes = [("Gemm", ["x", "w", "b"], ["z"]), ("Relu", ["z"], ["y"])]
+    else:
+        nodes = [("MatMul", ["x", "w"], ["p"]), ("Add", ["p", "b"], ["z"]), ("Gelu", ["z"], ["y"])]
+    return _bound(nodes, {"x": d.x}, {"w": d.w, "b": d.b}, shape)
+
+
+def unary(d):
+    """One node."""
+    return _bound([(d.op.capitalize(), ["x"], ["y"])], {"x": d.x}, {}, d.x.shape)
+
+
+def predict(d):
+    """From an ndarray to an ndarray."""
+    nodes = [("Gemm", ["x", "w1", "b1"], ["h"]), ("Relu", ["h"], ["r"]), ("Gemm", ["r", "w2", "b2"], ["y"])]
+    shape = (len(d.x), len(d.params[3]))
+    session = _session(nodes, {"x": d.x}, dict(zip(("w1", "b1", "w2", "b2"), d.params, strict=True)), shape)
+
+    def run():
+        return session.run(None, {"x": d.x})
+
+    return run, run

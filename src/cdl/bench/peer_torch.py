@@ -1,0 +1,184 @@
+"""torch, eager, as its tutorials write it. `torch-avx512` is the same with MKL's AVX-512 path switched on for AMD."""
+
+import ctypes
+import mmap
+import os
+
+import torch
+import torch.nn.functional as F
+
+from . import reference
+
+FORWARD = {
+    None: lambda z: z,
+    "exp": torch.exp,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "gelu": F.gelu,
+    "relu": torch.relu,
+}
+
+
+def start(threads):
+    """One pool of so many threads."""
+    if os.environ.get("CDL_BENCH_MKL") == "avx512":
+        _mkl_takes_this_for_intel()
+    torch.set_num_threads(threads)
+
+
+def version():
+    """torch, the MKL inside it and its own dispatch level."""
+    return f"{torch.__version__}, MKL {_mkl_version()}, ATen {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _mkl_version():
+    words = torch.__config__.show().partition("Library Version ")[2].split("-")
+    return words[0] if words else "none"
+
+
+def _mkl_takes_this_for_intel():
+    """Make MKL's question "is this an Intel processor?" answer yes, before MKL first asks it.
+
+    MKL keeps its AVX-512 kernels from other makers' processors. MKL_DEBUG_CPU_TYPE is gone since 2020 and
+    MKL_ENABLE_INSTRUCTIONS changes nothing there; what people do is preload a library with a function of their own of
+    this name. Six bytes written over the first instructions (mov eax, 1; ret) do the same and need no compiler.
+    """
+    library = ctypes.CDLL(os.path.join(os.path.dirname(torch.__file__), "lib", "libtorch_cpu.so"))
+    address = ctypes.cast(library.mkl_serv_intel_cpu_true, ctypes.c_void_p).value
+    page = address & -mmap.PAGESIZE
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    # Two pages: the six bytes may lie across a boundary.
+    if libc.mprotect(page, 2 * mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC):
+        raise OSError(ctypes.get_errno(), "mprotect refused")
+    ctypes.memmove(address, b"\xb8\x01\x00\x00\x00\xc3", 6)
+    libc.mprotect(page, 2 * mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_EXEC)
+
+
+def dense(d):
+    """F.linear with its activation; the weight is stored (out, in), as nn.Linear stores it. Plain products use mm."""
+    x, w = torch.from_numpy(d.x), torch.from_numpy(d.w)
+    if d.act is None:
+        out = torch.empty(len(x), w.shape[1])
+        return lambda: torch.mm(x, w, out=out), lambda: [torch.mm(x, w)]
+    act, w, b = FORWARD[d.act], w.T.contiguous(), torch.from_numpy(d.b)
+
+    def run():
+        with torch.inference_mode():
+            return act(F.linear(x, w, b))
+
+    return run, lambda: [run().numpy()]
+
+
+def unary(d):
+    """The function, no gradient wanted."""
+    f, x = FORWARD[d.op], torch.from_numpy(d.x)
+
+    def run():
+        with torch.inference_mode():
+            return f(x)
+
+    return run, lambda: [run().numpy()]
+
+
+def unary_grad(d):
+    """The function and .backward(g)."""
+    f, g = FORWARD[d.op], torch.from_numpy(d.g)
+    x = torch.from_numpy(d.x).requires_grad_()
+
+    def run():
+        x.grad = None
+        y = f(x)
+        y.backward(g)
+        return y
+
+    def outputs():
+        return [run().detach().numpy(), x.grad.numpy()]
+
+    return run, outputs
+
+
+def _model(params):
+    w1, b1, w2, b2 = (torch.from_numpy(p.copy()) for p in params)
+    model = torch.nn.Sequential(torch.nn.Linear(*w1.shape), torch.nn.ReLU(), torch.nn.Linear(*w2.shape))
+    with torch.no_grad():
+        for mine, given in zip(model.parameters(), (w1.T, b1, w2.T, b2), strict=True):
+            mine.copy_(given)
+    return model
+
+
+def _as_given(tensors):
+    return [t.detach().numpy().T for t in tensors]
+
+
+def backprop(d):
+    """nn.Sequential, F.cross_entropy, backward()."""
+    model, x, y = _model(d.params), torch.from_numpy(d.x), torch.from_numpy(d.y)
+
+    def run():
+        model.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        return loss
+
+    def outputs():
+        return [run().item(), *_as_given(p.grad for p in model.parameters())]
+
+    return run, outputs
+
+
+def _adam(model):
+    # Of its three forms the fused one is the fastest on a CPU.
+    return torch.optim.Adam(model.parameters(), lr=reference.LEARNING_RATE, fused=True)
+
+
+def step(d):
+    """The loop of the tutorial, with the fused Adam."""
+    model, x, y = _model(d.params), torch.from_numpy(d.x), torch.from_numpy(d.y)
+    adam = _adam(model)
+
+    def run():
+        adam.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        adam.step()
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return _as_given(model.parameters())
+
+    return run, outputs
+
+
+def predict(d):
+    """From an ndarray to an ndarray."""
+    model = _model(d.params)
+
+    def run():
+        with torch.inference_mode():
+            return model(torch.from_numpy(d.x)).numpy()
+
+    return run, lambda: [run()]
+
+
+def digits(d):
+    """The loop of the tutorial over shuffled rows (a DataLoader would be slower)."""
+    x, y = torch.from_numpy(d.x), torch.from_numpy(d.y)
+
+    def fit():
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(
+            torch.nn.Linear(x.shape[1], d.hidden), torch.nn.ReLU(), torch.nn.Linear(d.hidden, 10)
+        )
+        adam = _adam(model)
+        for _ in range(reference.EPOCHS):
+            for rows in torch.randperm(len(x)).split(reference.BATCH):
+                adam.zero_grad()
+                F.cross_entropy(model(x[rows]), y[rows]).backward()
+                adam.step()
+        return model
+
+    def outputs():
+        return [(fit()(torch.from_numpy(d.x_test)).argmax(1).numpy() == d.y_test).mean()]
+
+    return fit, outputs

@@ -1,0 +1,107 @@
+"""Every piece of work that is timed, once. The harness, the peers, the table and `cdl bench --list` read these rows."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    group: str  # rows of one group are timed in one interleaved run
+    name: str
+    kind: str  # the function of reference.py and of each peer's module that knows this work
+    args: tuple
+    flop: float = 0.0
+    peak: tuple = ()  # share of the FMA peak to reach on one thread, and on two
+    ratio: float = 1.0  # the best peer's time over ours, to reach
+    scale: float = 0.0  # our time on one thread over ours on two, to reach
+    micros: float = 0.0  # our time, to reach
+    tolerance: float = 1e-4  # largest error allowed, as a share of the largest value of the float64 reference
+    peers: tuple = ()  # the only libraries compared; empty: each that knows the work
+    threads: tuple = (1, 2)
+
+    def goal(self, threads):
+        """The figures to reach on so many threads, in words."""
+        share = self.peak[min(threads, len(self.peak)) - 1] if self.peak else 0
+        parts = [f"≥ {share:.0%} of peak"] if share else []
+        parts += [f"≤ {self.micros:g} µs"] if self.micros else []
+        parts += [f"≥ {self.scale:g} × one thread"] if self.scale and threads > 1 else []
+        return ", ".join([*parts, f"≥ {self.ratio:g} × the best peer"])
+
+
+def _gemm(m, k, n, act=None, **goals):
+    name = f"{m} × {k} × {n}" + (f" + {act}" if act else "")
+    return Row("gemm", name, "dense", (m, k, n, act), flop=2.0 * m * k * n, **goals)
+
+
+def _backprop(batch, sizes=(784, 512, 10)):
+    i, h, o = sizes
+    flop = 2.0 * batch * (2 * i * h + 3 * h * o)  # forward, dW of both layers, dX of the second only
+    name = f"Dense {i}-{h}-{o} forward + backward, batch {batch}"
+    return Row("dense", name, "backprop", (batch, *sizes), flop=flop, peak=(0.88, 0.75))
+
+
+def _unary(op, n, grad):
+    size = "1M" if n == 1 << 20 else "64k"
+    name = f"{op} {size}" + (" forward + backward" if grad else " forward")
+    kind, ratio = ("unary_grad", 1.5) if grad else ("unary", 1.0)
+    return Row("unary", name, kind, (op, n), ratio=ratio)
+
+
+# What a NumPy user writes, as it is written, over a million elements. NumPy is the peer: the same line on ndarrays.
+IDIOMS = {
+    "np.exp": lambda np, d: np.exp(d.a),
+    "np.log": lambda np, d: np.log(d.p),
+    "np.sqrt": lambda np, d: np.sqrt(d.p),
+    "np.abs": lambda np, d: np.abs(d.a),
+    "np.maximum": lambda np, d: np.maximum(d.a, d.b),
+    "np.minimum": lambda np, d: np.minimum(d.a, d.b),
+    "np.where": lambda np, d: np.where(d.mask, d.a, d.b),
+    "np.clip": lambda np, d: np.clip(d.a, -1.0, 1.0),
+    "np.tanh": lambda np, d: np.tanh(d.a),
+    "np.sum": lambda np, d: np.sum(d.a),
+    "np.sum axis 0": lambda np, d: np.sum(d.a, axis=0),
+    "np.mean": lambda np, d: np.mean(d.a, axis=1),
+    "np.var": lambda np, d: np.var(d.a, axis=0),
+    "np.max": lambda np, d: np.max(d.a, axis=1),
+    "np.dot": lambda np, d: np.dot(d.a, d.b),
+    "np.matmul": lambda np, d: np.matmul(d.a, d.b),
+    "np.einsum": lambda np, d: np.einsum("ij,ij->i", d.a, d.b),
+    "np.concatenate": lambda np, d: np.concatenate([d.a, d.b]),
+    "np.stack": lambda np, d: np.stack([d.a, d.b]),
+    "np.transpose": lambda np, d: np.transpose(d.a),
+    "np.reshape": lambda np, d: np.reshape(d.a, (-1,)),
+    "np.take": lambda np, d: np.take(d.a, d.rows, axis=0),
+    "np.pad": lambda np, d: np.pad(d.a, 1),
+    "np.add.reduce": lambda np, d: np.add.reduce(d.a, axis=0),
+    "np.linalg.norm": lambda np, d: np.linalg.norm(d.a),
+    "np.outer": lambda np, d: np.outer(d.v, d.v),
+    "np.tensordot": lambda np, d: np.tensordot(d.a, d.b, axes=1),
+    "a + b * a": lambda np, d: d.a + d.b * d.a,
+}
+
+TINY = (4, 16, 3)
+
+ROWS = [
+    *(_gemm(n, n, n, peak=(0.94,), scale=1.9) for n in (256, 384, 512, 768)),
+    *(_gemm(n, n, n, peak=(0.92,), scale=1.9) for n in (1024, 2048)),
+    _gemm(512, 768, 2304, peak=(0.92,), scale=1.9),
+    _gemm(128, 768, 3072, "gelu", peak=(0.88,)),
+    _gemm(32, 784, 512, "relu", peak=(0.88,)),
+    _gemm(8, 768, 768, peak=(0.88,)),
+    _gemm(64, 64, 64, peak=(0.78,)),
+    _gemm(1, 768, 3072, "gelu", ratio=1.4),
+    *(_backprop(batch) for batch in (32, 128, 512)),
+    *(
+        _unary(op, n, grad)
+        for op in ("exp", "sigmoid", "tanh", "gelu", "relu")
+        for n in (1 << 16, 1 << 20)
+        for grad in (False, True)
+    ),
+    # Ten steps of Adam divide small gradients by small roots: 1e-3 is what float32 leaves of them.
+    Row("small", "train step of a 4-16-3 MLP, batch 16", "step", (16, *TINY), micros=4, tolerance=1e-3, threads=(1,)),
+    Row("small", "predict of a 4-16-3 MLP, batch 1", "predict", (1, *TINY), micros=2, threads=(1,)),
+    # The reference is an accuracy of 0.97; networks that differ in their random start lie within 2 %.
+    Row("digits", "digits 64-128-10, 30 epochs, batch 32", "digits", (64, 128, 10), ratio=2, tolerance=0.02),
+    *(Row("idioms", name, "idiom", (name,), threads=(1,)) for name in IDIOMS),
+]
