@@ -1,4 +1,6 @@
 # The C kernel table as Cython sees it; the C compiler checks each slot against kernels.def.
+from libc.stdint cimport int64_t
+
 cdef extern from "kernels.h" nogil:
     enum: CDL_UNARY_COUNT
     enum: CDL_BINARY_COUNT
@@ -29,6 +31,9 @@ cdef extern from "kernels.h" nogil:
         void (*fma_peak)(size_t iterations, double* out) noexcept nogil
         void (*gather_strided)(const void* x, void* y, size_t rows, size_t cols, Py_ssize_t row_stride,
                                Py_ssize_t col_stride) noexcept nogil
+        void (*gather_rows)(const void* x, const int64_t* ids, void* y, size_t n, size_t inner) noexcept nogil
+        void (*scatter_add_rows)(const void* g, const int64_t* ids, void* dx, size_t n, size_t inner, size_t first,
+                                 size_t last) noexcept nogil
         void (*scatter_strided)(const void* x, void* y, size_t rows, size_t cols, Py_ssize_t row_stride,
                                 Py_ssize_t col_stride) noexcept nogil
         void (*gemm)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col, const void* b,

@@ -534,7 +534,7 @@ cdef bint same_dims(Tensor a, Tensor b):
 cdef int normal_axis(object axis, int ndim, str who) except -1:
     cdef Py_ssize_t k
     try:
-        k = axis.__index__()
+        k = axis if type(axis) is int else axis.__index__()
     except AttributeError:
         raise TypeError(f"{who}: an axis is an integer, got {type(axis).__name__}") from None
     if not -ndim <= k < ndim:
