@@ -4,6 +4,8 @@ import operator
 
 import numpy as np
 
+from cdl.random import generator
+
 
 def train_test_split(*arrays, test_size=0.2, rng=None, stratify=None, shuffle=True):
     """Split arrays of equal length into random training and test parts, the same rows in each array.
@@ -80,7 +82,7 @@ def _indices(count, test_count, rng, stratify, shuffle):
         if stratify is not None:
             raise ValueError("train_test_split: stratify needs shuffle=True")
         return np.arange(count - test_count), np.arange(count - test_count, count)
-    order = np.random.default_rng(rng).permutation(count)
+    order = generator(rng).permutation(count)
     if stratify is None:
         return order[test_count:], order[:test_count]
     labels = np.asarray(stratify)

@@ -4,4 +4,4 @@ from cdl.nn.activation import *
 from cdl.nn.dense import *
 from cdl.nn.layer import Layer
 
-__all__ = ["Layer", *dense.__all__, *(name for name in activation.__all__ if name[0].isupper())]
+__all__ = ["Layer", *dense.__all__, *activation.__all__]

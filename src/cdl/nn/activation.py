@@ -1,31 +1,23 @@
 """Activations as layers, and the names by which other layers take them."""
-from cdl._core.kernels import UNARY
 from cdl.nn.layer import Layer
 from cdl.ops import relu, sigmoid, softmax, tanh
 
-__all__ = ["ReLU", "Sigmoid", "Softmax", "Tanh", "activation_index"]
+__all__ = ["ReLU", "Sigmoid", "Softmax", "Tanh"]
 
 
-def activation_index(name, who):
-    """The kernels' index of an activation given by name; -1 for None, "linear" and "softmax", which are not elementwise.
-
-    Raises
-    ------
-    ValueError
-        For an unknown name; the message lists the known ones.
-    """
-    if name is None or name in _NOT_FUSED:
-        return -1
-    if name not in FUSED:
-        known = ", ".join(sorted(FUSED | _NOT_FUSED))
-        raise ValueError(f"{who}: unknown activation {name!r}; known are {known} and None")
-    return UNARY[name]
-
-
-FUSED = {"elu", "gelu", "gelu_tanh", "hard_sigmoid", "hard_swish", "leaky_relu", "relu", "sigmoid", "silu", "softplus", "tanh"}
+# The activations that a product computes while its output is in the cache.
+FUSED = {"elu", "gelu", "gelu_tanh", "hard_sigmoid", "hard_swish", "leaky_relu", "relu", "sigmoid", "silu", "softplus",
+         "tanh"}
 _NOT_FUSED = {"linear", "softmax"}
 # The parameters p and q of the activations that have some: the slope of leaky ReLU, the scale of ELU.
 PARAMETERS = {"leaky_relu": 0.01, "elu": 1.0}
+
+
+def check_activation(name, who):
+    """Raise ValueError, with the list of known ones, for a name that is no activation."""
+    if name is not None and name not in FUSED and name not in _NOT_FUSED:
+        known = ", ".join(sorted(FUSED | _NOT_FUSED))
+        raise ValueError(f"{who}: unknown activation {name!r}; known are {known} and None")
 
 
 class _Activation(Layer):

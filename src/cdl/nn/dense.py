@@ -2,7 +2,7 @@
 from cdl._core.dense import dense
 from cdl._core.tensor import Tensor
 from cdl.init import he_initialization, xavier_initialization
-from cdl.nn.activation import PARAMETERS, activation_index
+from cdl.nn.activation import FUSED, PARAMETERS, check_activation
 from cdl.nn.layer import Layer
 from cdl.ops import softmax
 
@@ -52,7 +52,8 @@ class Dense(Layer):
     def __init__(self, units, activation=None, *, use_bias=True, in_features=None, rng=None):
         self.units = _positive(units, "units")
         self.activation = activation
-        self._index = activation_index(activation, "Dense")
+        check_activation(activation, "Dense")
+        self._fused = activation if activation in FUSED else None
         self._parameter = PARAMETERS.get(activation, 0.0)
         self.use_bias = use_bias
         self._rng = rng
@@ -74,7 +75,7 @@ class Dense(Layer):
     def forward(self, x):
         if self.weight is None:
             self.build(x.shape)
-        y = dense(x, self.weight, self.bias, self._index, self._parameter)
+        y = dense(x, self.weight, self.bias, self._fused, self._parameter)
         return y if self.activation != "softmax" else softmax(y)
 
     def output_shape(self, input_shape):

@@ -78,7 +78,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     x, y = _samples(x, y, "fit")
     _positive(epochs, "epochs"), _positive(batch_size, "batch_size")
     model.ensure_built(x)
-    x, y = _as_parameters(model, x), _as_parameters(model, y)
+    x, y = as_parameters(model, x), as_parameters(model, y)
     loss, optimizer = _loss(loss), _optimizer(optimizer, model)
     rng, history, was_training = generator(rng), History(), model.training
     model.train()
@@ -149,7 +149,7 @@ def evaluate(model, x, y, *, loss, batch_size=1024):
     x, y = _samples(x, y, "evaluate")
     _positive(batch_size, "batch_size")
     model.ensure_built(x)
-    x, y, loss = _as_parameters(model, x), _as_parameters(model, y), _loss(loss)
+    x, y, loss = as_parameters(model, x), as_parameters(model, y), _loss(loss)
     measured = {"loss": lambda y_true, y_pred: loss(y_true, y_pred), **metrics_for(loss)}
     totals = dict.fromkeys(measured, 0.0)
     enter_inference()
@@ -173,11 +173,11 @@ def _samples(x, y, who):
     return x, y
 
 
-def _as_parameters(model, array):
+def as_parameters(model, array):
     """Floating samples in the type of the model's parameters, so that no batch is converted again."""
     if array.dtype.kind != "f":
         return array
-    parameters = model.parameters()
+    parameters = model.parameters() if model.built else ()
     return np.ascontiguousarray(array, dtype=parameters[0].dtype if parameters else np.float32)
 
 

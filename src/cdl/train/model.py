@@ -4,7 +4,7 @@ from cdl._core.tape import enter_inference, leave_inference, no_grad
 
 from cdl.io.model import load_weights, save_model
 from cdl.nn.layer import Layer
-from cdl.train.loop import evaluate, fit
+from cdl.train.loop import as_parameters, evaluate, fit
 from cdl.train.summary import summary
 
 # A prediction on more samples than this goes in parts, so that its memory stays bounded.
@@ -55,6 +55,8 @@ class Model(Layer):
         """
         if type(x) is not np.ndarray:
             x = np.asarray(x)
+        if x.dtype == np.float64:
+            x = as_parameters(self, x)
         enter_inference()
         try:
             if x.ndim and x.shape[0] > batch_size:
