@@ -23,7 +23,8 @@ def _default_policy():
 def run(code, **environment):
     """The output of a Python program in a process of its own; a variable that is None is removed."""
     variables = {k: v for k, v in {**os.environ, **environment}.items() if v is not None}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=variables)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=variables,
+                          check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip() + done.stderr.strip()
 
@@ -133,7 +134,7 @@ def cgroup(root, lines, files):
     ("0::/a/b\n", {"a/b/cpu.max": "max 100000\n", "a/cpu.max": "400000 100000\n"}, 4.0),
     ("0::/a/b\n", {"a/b/cpu.max": "300000 100000\n", "a/cpu.max": "200000 100000\n"}, 2.0),
     ("0::/host/path\n", {"cpu.max": "50000 100000\n"}, 0.5),
-    ("3:cpu,cpuacct:/x\n", {"cpu,cpuacct/x/cpu.cfs_quota_us": "200000", "cpu,cpuacct/x/cpu.cfs_period_us": "100000"}, 2.0),
+    ("3:cpu,b:/x\n", {"cpu,b/x/cpu.cfs_quota_us": "200000", "cpu,b/x/cpu.cfs_period_us": "100000"}, 2.0),
     ("3:cpuacct,cpu:/x\n", {"cpu/cpu.cfs_quota_us": "70000", "cpu/cpu.cfs_period_us": "100000"}, 0.7),
     ("3:cpu:/\n", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
     ("3:cpu:/\n0::/\n", {"unified/cpu.max": "100000 100000"}, 1.0),
@@ -153,8 +154,9 @@ def test_processors(monkeypatch):
 
 @openmp
 def test_a_real_quota_is_honoured():
-    group = "/sys/fs/cgroup/cpu/cdl_test_quota" if os.path.isdir("/sys/fs/cgroup/cpu") else "/sys/fs/cgroup/cdl_test_quota"
-    files = {"cpu.cfs_quota_us": "100000"} if "/cpu/" in group else {"cpu.max": "100000 100000"}
+    version_1 = os.path.isdir("/sys/fs/cgroup/cpu")
+    group = f"/sys/fs/cgroup/{'cpu/' if version_1 else ''}cdl_test_quota_{os.getpid()}"
+    files = {"cpu.cfs_quota_us": "100000"} if version_1 else {"cpu.max": "100000 100000"}
     try:
         os.mkdir(group)
         for name, text in files.items():

@@ -14,8 +14,8 @@ def read(path):
 def _groups(controller, root):
     """(folder, version) of every control group this process is in for a controller, innermost first.
 
-    A limit of an outer group binds too. The path in /proc/self/cgroup is the host's: where a container sees only its own
-    part of the tree it leads nowhere, and the top of what is mounted is the container's group.
+    A limit of an outer group binds too. The path in /proc/self/cgroup is the host's: where a container sees only its
+    own part of the tree it leads nowhere, and the top of what is mounted is the container's group.
     """
     for line in (read(root + "/proc/self/cgroup") or "").splitlines():
         controllers, group = line.split(":", 2)[1:]
@@ -59,7 +59,7 @@ def affinity():
 
 
 def processors(quota):
-    """Threads that can run at once on the processors of `affinity` with a quota (rounded to the nearest, at least 1)."""
+    """Threads that can run at once on the processors of `affinity` with a quota, rounded; at least 1."""
     return affinity() if quota is None else max(1, min(affinity(), int(quota + 0.5)))
 
 

@@ -1,16 +1,18 @@
 """The buffer pool every array of the library lives in.
 
-A buffer of 51 MB costs 24.6 ms fresh from malloc, 3.7 ms as fresh huge pages and 1.4 ms reused, more than most arithmetic on
-it. So freed blocks wait in one list per size class, four classes per power of two, and the block freed last, whose lines are
-still in the caches, is given out first. Before each block lie 64 bytes that say where it belongs. The lists hold no more
-than a limit; what goes beyond it is given back from the class that was used least recently, so that the sizes of an
-earlier batch size do not keep out those of the present one.
+A buffer of 51 MB costs 24.6 ms fresh from malloc, 3.7 ms as fresh huge pages and 1.4 ms reused, more than most
+arithmetic on it. So freed blocks wait in one list per size class, four classes per power of two, and the block freed
+last, whose lines are still in the caches, is given out first. Before each block lie 64 bytes that say where it belongs.
+The lists hold no more than a limit; what goes beyond it is given back from the class that was used least recently, so
+that the sizes of an earlier batch size do not keep out those of the present one.
 
 Any thread may call `pool_alloc` and `pool_free`, with or without the GIL. `fork` finds the lock free.
 """
 import operator
 
 from cdl._core import host
+
+ctypedef void (*fork_handler)() noexcept nogil
 
 cdef extern from "memory_os.h" nogil:
     const int POOLED "CDL_POOLED"
@@ -20,7 +22,7 @@ cdef extern from "memory_os.h" nogil:
     void cdl_relax(int turn)
     void cdl_trim()
     void free(void* p)
-    int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil, void (*child)() noexcept nogil)
+    int pthread_atfork(fork_handler prepare, fork_handler parent, fork_handler child)
     int ACQUIRE "__ATOMIC_ACQUIRE"
     int RELAXED "__ATOMIC_RELAXED"
     int RELEASE "__ATOMIC_RELEASE"
@@ -244,7 +246,7 @@ def set_memory_limit(nbytes):
 
 
 def memory_stats():
-    """Bytes of the pool's blocks: `in_use` by arrays, `held` for reuse, `limit` of `held`, and the `high_water` of both.
+    """Bytes of the pool's blocks: `in_use` by arrays, `held` for reuse, `limit` of `held`, `high_water` of both.
 
     `pooled` is False in a build for AddressSanitizer, where blocks come from malloc and are not counted.
     """
@@ -263,7 +265,7 @@ cdef extern from *:
 
 
 def _selftest(sizes, int rounds=1):
-    """Allocate a block of every size, fill it, free them in reverse order, `rounds` times; their addresses (0: refused)."""
+    """Allocate a block of every size, free them in reverse order, `rounds` times; their addresses (0: refused)."""
     cdef list wanted = [operator.index(size) for size in sizes], found = []
     cdef list blocks
     cdef size_t size, address
@@ -284,25 +286,24 @@ def _selftest(sizes, int rounds=1):
 
 def _time(size_t nbytes, size_t rounds):
     """Allocate and free one block `rounds` times, without Python in between: for timing."""
-    cdef size_t i
     cdef void* p
     global cdl_sink
     with nogil:
-        for i in range(rounds):
+        for _ in range(rounds):
             p = pool_alloc(nbytes)
             cdl_sink = <size_t>p
             pool_free(p)
 
 
 def _stress(size_t rounds, unsigned long long seed):
-    """Keep 32 blocks of changing sizes alive for so many rounds, without the GIL; how many of them another user wrote into."""
+    """Keep 32 blocks of changing sizes alive, without the GIL; how many of them somebody else wrote into."""
     cdef void* blocks[32]
     cdef size_t sizes[32]
-    cdef size_t i, slot, damaged = 0
+    cdef size_t slot, damaged = 0
     for slot in range(32):
         blocks[slot] = NULL
     with nogil:
-        for i in range(rounds):
+        for _ in range(rounds):
             seed = seed * 6364136223846793005ULL + 1442695040888963407ULL
             slot = <size_t>(seed >> 59)
             if blocks[slot] != NULL:

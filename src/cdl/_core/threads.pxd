@@ -4,7 +4,7 @@ ctypedef void (*task_t)(void* job, size_t task) noexcept nogil
 # How many threads are worth starting for so much work, measured as the time one thread would need. 1 inside a task.
 # The calling thread remembers the estimate: its next parallel_for compares what it took with it.
 cdef int threads_for(double microseconds) noexcept nogil
-# task(job, 0) … task(job, tasks - 1), each once, in any order, on up to `threads` threads; on this thread alone inside a task.
+# task(job, 0) … task(job, tasks - 1), each once, in any order, on up to `threads` threads; inside a task on one.
 cdef void parallel_for(task_t task, void* job, size_t tasks, int threads) noexcept nogil
 
 

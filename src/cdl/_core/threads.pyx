@@ -1,10 +1,10 @@
 """The thread policy and the parallel loop of every family: the one place that knows OpenMP.
 
-A family asks `threads_for` how many threads its work is worth and hands `parallel_for` independent tasks, a few per thread,
-each writing its own output: then the result has the same bits for every number of threads. Nothing here raises.
+A family asks `threads_for` how many threads its work is worth and hands `parallel_for` independent tasks, a few per
+thread, each writing its own output: then the result has the same bits for every number of threads. Nothing here raises.
 
-With another process on the machine a member of the team may be off its processor for milliseconds while the others wait at
-the end of a region of microseconds. `parallel_for` sees that from its own clock, and `threads_for` then answers 1 to
+With another process on the machine a member of the team may be off its processor for milliseconds while the others wait
+at the end of a region of microseconds. `parallel_for` sees that from its own clock, and `threads_for` then answers 1 to
 small work for a while.
 """
 import operator
@@ -14,6 +14,8 @@ import re
 from cython.parallel cimport parallel
 
 from cdl._core import host
+
+ctypedef void (*fork_handler)() noexcept nogil
 
 cdef extern from "threads_os.h" nogil:
     ctypedef struct cdl_self:
@@ -32,7 +34,7 @@ cdef extern from "threads_os.h" nogil:
     long long cdl_now()
     int cdl_startable(int wanted)
     int cdl_default_max_threads()
-    int pthread_atfork(void (*prepare)() noexcept nogil, void (*parent)() noexcept nogil, void (*child)() noexcept nogil)
+    int pthread_atfork(fork_handler prepare, fork_handler parent, fork_handler child)
     int RELAXED "__ATOMIC_RELAXED"
     long long load "__atomic_load_n"(long long* p, int order)
     void store "__atomic_store_n"(long long* p, long long value, int order)
@@ -52,20 +54,21 @@ cdef double WORTH_A_THREAD = 10.0
 # within the time wakes the team for those that follow.
 cdef double WORTH_WAKING = 100.0
 cdef long long ASLEEP_AFTER = 250_000
-# Regions with less serial work than this (µs) are watched: a member that is off its processor for a time slice of 3 ms then
-# costs more than a second thread can gain.
+# Regions with less serial work than this (µs) are watched: a member that is off its processor for a time slice of 3 ms
+# then costs more than a second thread can gain.
 cdef double SMALL_WORK = 3000.0
 # A region was disturbed if waiting took this long (ns), twice the master's own share, and the whole twice the estimate:
 # waking a sleeping member takes 30 to 60 µs, a time slice milliseconds.
 cdef long long LONG_WAIT = 200_000
-# One thread for 50 ms after a disturbed region, for twice as long after each further one up to 1 s: a lost time slice of 3 ms
-# is then 6 % of the time at first and 0.3 % in the end. As many undisturbed regions in a row forget it.
+# One thread for 50 ms after a disturbed region, for twice as long after each further one up to 1 s: a lost time slice
+# of 3 ms is then 6 % of the time at first and 0.3 % in the end. REGIONS_TO_TRUST undisturbed regions in a row forget
+# it.
 cdef long long SHORTEST_CALM = 50_000_000, LONGEST_CALM = 1_000_000_000
 cdef long long REGIONS_TO_TRUST = 200
 
-# How long the team waits before it sleeps, as libgomp read it while this module was loaded (`cdl._core` may have set it).
-WAIT_POLICY = next((f"{name}={os.environ[name]}" for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ),
-                   "default")
+# How long the team waits before it sleeps, as libgomp read it while this module was loaded.
+WAIT_POLICY = next(
+    (f"{name}={os.environ[name]}" for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT") if name in os.environ), "default")
 
 cdef struct Region:
     task_t task
@@ -87,9 +90,9 @@ cdef bint team_lost = False        # this process is the child of such a fork
 
 
 cdef void before_fork() noexcept nogil:
-    """Threads do not survive a fork, and OpenMP does not notice: end this thread's team, the next region starts a new one.
+    """Threads do not survive a fork, and OpenMP does not notice: end this thread's team; the next region starts one.
 
-    The team is ended even if another library of the process started it: in the child our region would wait for it for ever.
+    The team is ended even if another library started it: in the child our region would wait for it for ever.
     """
     global team_stuck
     if not team_lost:
@@ -121,8 +124,8 @@ cdef void read_limits(long long now) noexcept with gil:
 cdef int most_threads(long long now) noexcept nogil:
     """Threads for work that is worth any number of them.
 
-    A number set by the user stands even above the processors; but who lowers OpenMP's own number afterwards, as threadpoolctl
-    does to keep pools inside pools small, is heard too.
+    A number set by the user stands even above the processors; but who lowers OpenMP's own number afterwards, as
+    threadpoolctl does to keep pools inside pools small, is heard too.
     """
     cdef int openmp
     if now >= load(&limits_until, RELAXED):
@@ -173,8 +176,8 @@ cdef void parallel_for(task_t task, void* job, size_t tasks, int threads) noexce
 cdef int team_for(int wanted) noexcept nogil:
     """The team to start so that `wanted` threads are in it, or as many as this process can start.
 
-    libgomp ends the threads that a smaller team leaves over and starts them again for the next larger one, some 20 µs for
-    each. So a team stays as large as it was while that many threads are allowed; who is not wanted goes straight to its end.
+    libgomp ends the threads that a smaller team leaves over and starts them again for the next larger one, some 20 µs
+    for each. So a team stays as large as it was while that many threads are allowed; who is not wanted has no tasks.
     """
     if me.allowed == 0:
         me.allowed = MOST_THREADS
@@ -192,7 +195,7 @@ cdef void run_team(Region* region, int team) noexcept nogil:
     cdef bint watched = back_off and me.team == team and me.estimate < SMALL_WORK
     me.team = team
     start = cdl_now() if watched else 0
-    # Not a prange: gcc puts a barrier before its loop, for which the calling thread would wait until all others are awake.
+    # Not a prange: gcc puts a barrier before its loop, where this thread would wait until all others are awake.
     with parallel(num_threads=team):
         take_tasks(region, omp_get_thread_num(), watched)
     if watched:
@@ -232,11 +235,12 @@ cdef void judge(long long start, long long entered, long long left, long long en
 
 
 def set_num_threads(n):
-    """Use up to `n` threads, even more than there are processors; None: as many as OpenMP and the system grant (default)."""
+    """Use up to `n` threads, even more than there are processors; None, the default: as many as the system grants."""
     global own_setting
     wanted = 0 if n is None else operator.index(n)
     if n is not None and not 1 <= wanted <= MOST_THREADS:
-        raise ValueError(f"set_num_threads: expected 1 to {MOST_THREADS} threads, or None for the default, got {wanted}")
+        raise ValueError(
+            f"set_num_threads: expected 1 to {MOST_THREADS} threads, or None for the default, got {wanted}")
     if openmp_default == 0:
         read_limits(cdl_now())
     own_setting = wanted
@@ -291,9 +295,9 @@ cdef void spin_task(void* job, size_t task) noexcept nogil:
 def _selftest(size_t tasks, double microseconds, int threads=0, size_t repeats=1, unsigned stall=0):
     """Run regions of `tasks` tasks of about so many microseconds each on `threads` threads (0: what threads_for says).
 
-    Returns who ran each task of the last region, the value it computed, the threads it was offered for work of its own, and
-    how long (µs) each region took, its decision included. With `stall` the members other than the calling thread sleep that
-    many microseconds in each task, as if another process had their processor.
+    Returns who ran each task of the last region, the value it computed, the threads it was offered for work of its own,
+    and how long (µs) each region took, its decision included. With `stall` the members other than the calling thread
+    sleep that many microseconds in each task, as if another process had their processor.
     """
     cdef Spin spin
     cdef size_t i

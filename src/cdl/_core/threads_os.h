@@ -48,8 +48,8 @@ static void *cdl_wait_for_gate(void *gate) {
     return NULL;
 }
 
-/* How many of `wanted` more threads this process can have at once. libgomp ends the process when it cannot start one, so
- * the same number is started here first; they wait for each other's existence behind the gate. */
+/* How many of `wanted` more threads this process can have at once. libgomp ends the process when it cannot start one,
+ * so the same number is started here first; they wait behind the gate until all exist. */
 static int cdl_startable(int wanted) {
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     pthread_t *started = malloc((size_t)wanted * sizeof *started);
