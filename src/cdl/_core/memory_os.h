@@ -1,9 +1,6 @@
 /* What the pool needs of the operating system and cannot say in Cython: aligned pages with the huge-page hint. */
 #ifndef CDL_MEMORY_OS_H
 #define CDL_MEMORY_OS_H
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
@@ -11,6 +8,9 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 /* AddressSanitizer sees an overrun only of a block it knows: then every block is malloc's own. */
 #if defined(__SANITIZE_ADDRESS__)

@@ -19,7 +19,8 @@ class BackOff(TypedDict):
     enabled: bool
     seconds_left: float
     length: float
-    disturbed_regions: int
+    retreats: int
+    credit: float
 
 def set_num_threads(n: int | None) -> None: ...
 def get_num_threads() -> int: ...

@@ -4,8 +4,8 @@ A family asks `threads_for` how many threads its work is worth and hands `parall
 thread, each writing its own output: then the result has the same bits for every number of threads. Nothing here raises.
 
 With another process on the machine a member of the team may be off its processor for milliseconds while the others wait
-at the end of a region of microseconds. `parallel_for` sees that from its own clock, and `threads_for` then answers 1 to
-small work for a while.
+at the end of a region of microseconds. `parallel_for` keeps an account of what its teams saved and lost, and while it is
+overdrawn `threads_for` answers 1 to small work.
 """
 import operator
 import os
@@ -54,17 +54,16 @@ cdef double WORTH_A_THREAD = 10.0
 # within the time wakes the team for those that follow.
 cdef double WORTH_WAKING = 100.0
 cdef long long ASLEEP_AFTER = 250_000
-# Regions with less serial work than this (µs) are watched: a member that is off its processor for a time slice of 3 ms
-# then costs more than a second thread can gain.
-cdef double SMALL_WORK = 3000.0
-# A region was disturbed if waiting took this long (ns), twice the master's own share, and the whole twice the estimate:
-# waking a sleeping member takes 30 to 60 µs, a time slice milliseconds.
-cdef long long LONG_WAIT = 200_000
-# One thread for 50 ms after a disturbed region, for twice as long after each further one up to 1 s: a lost time slice
-# of 3 ms is then 6 % of the time at first and 0.3 % in the end. REGIONS_TO_TRUST undisturbed regions in a row forget
-# it.
+# Regions with less serial work than this (µs) are watched and held back: a time slice of 3 ms lost is little to larger
+# ones, and they gain even from half a processor.
+cdef double SMALL_WORK = 10_000.0
+# What teams saved, in ns, less what waiting for a member cost. Below 0 they are a loss of late, and small work keeps to
+# one thread for 50 ms, after each relapse for twice as long, up to 1 s: a relapse, some lost time slices of 3 ms, is then
+# 1 % of the time. One such slice is credited to begin with; at three, earlier losses are forgotten.
+cdef long long FIRST_CREDIT = 3_000_000, CREDIT_LIMIT = 9_000_000
 cdef long long SHORTEST_CALM = 50_000_000, LONGEST_CALM = 1_000_000_000
-cdef long long REGIONS_TO_TRUST = 200
+# Of the estimate: more work than that in a region is not believed. Longer means that a member was off its processor.
+cdef double BELIEVABLE = 3.0
 
 # How long the team waits before it sleeps, as libgomp read it while this module was loaded.
 WAIT_POLICY = next(
@@ -84,7 +83,7 @@ cdef long long limits_until = 0    # when the processors are to be read again
 cdef int processors = 1
 cdef double quota = -1             # processors' worth of time, 0 for no limit, -1 before it was read
 cdef bint back_off = True
-cdef long long calm_until = 0, calm_length = 0, quiet_regions = 0, disturbed_regions = 0
+cdef long long credit = FIRST_CREDIT, calm_until = 0, calm_length = 0, retreats = 0
 cdef bint team_stuck = False       # the fork under way could not end this thread's team
 cdef bint team_lost = False        # this process is the child of such a fork
 
@@ -199,7 +198,7 @@ cdef void run_team(Region* region, int team) noexcept nogil:
     with parallel(num_threads=team):
         take_tasks(region, omp_get_thread_num(), watched)
     if watched:
-        judge(start, region.entered, region.left, cdl_now(), team)
+        judge(region, start, cdl_now())
 
 
 cdef void take_tasks(Region* region, int member, bint watched) noexcept nogil:
@@ -219,19 +218,23 @@ cdef void take_tasks(Region* region, int member, bint watched) noexcept nogil:
         region.left = cdl_now()
 
 
-cdef void judge(long long start, long long entered, long long left, long long end, int team) noexcept nogil:
-    """Was the region undisturbed? If not, small work keeps to one thread for a while."""
-    global quiet_regions, calm_length, disturbed_regions
-    cdef long long waited = (entered - start) + (end - left)
-    if waited > LONG_WAIT and waited > 2 * (left - entered) and end - start > 2000 * me.estimate:
-        disturbed_regions += 1
-        quiet_regions = 0
+cdef void judge(Region* region, long long start, long long end) noexcept nogil:
+    """Adds up what the region saved: its other members did about what this thread did, while it waited it lost time."""
+    global calm_length, retreats
+    cdef long long own = region.left - region.entered, others = own * (region.members - 1)
+    cdef long long believable = <long long>(1000 * BELIEVABLE * me.estimate), balance = load(&credit, RELAXED)
+    if believable > 0:
+        own, others = min(own, believable), min(others, believable)
+    balance += others - (end - start - own)
+    if balance < 0:
+        retreats += 1
+        balance = FIRST_CREDIT
         calm_length = min(max(2 * calm_length, SHORTEST_CALM), LONGEST_CALM)
         store(&calm_until, end + calm_length, RELAXED)
-    elif calm_length > 0:
-        quiet_regions += 1
-        if quiet_regions >= REGIONS_TO_TRUST:
-            quiet_regions = calm_length = 0
+    elif balance >= CREDIT_LIMIT:
+        balance = CREDIT_LIMIT
+        calm_length = 0
+    store(&credit, balance, RELAXED)
 
 
 def set_num_threads(n):
@@ -330,9 +333,10 @@ def _back_off(enabled=None):
     if enabled is not None:
         back_off = enabled
         calm_length = 0
+        store(&credit, FIRST_CREDIT, RELAXED)
         store(&calm_until, 0, RELAXED)
     return {"enabled": bool(back_off), "seconds_left": max(0.0, (load(&calm_until, RELAXED) - cdl_now()) / 1e9),
-            "length": calm_length / 1e9, "disturbed_regions": disturbed_regions}
+            "length": calm_length / 1e9, "retreats": retreats, "credit": load(&credit, RELAXED) / 1e9}
 
 
 if pthread_atfork(before_fork, NULL, in_child):
