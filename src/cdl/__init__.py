@@ -3,5 +3,6 @@ from cdl._core.tape import no_grad
 from cdl._core.tensor import Tensor
 from cdl._core.threads import get_num_threads, set_num_threads
 from cdl.ops import *
+from cdl.optim import SGD, Adam, AdamOptimizer, AdamW
 
 __version__ = "0.1.0"

@@ -28,6 +28,10 @@ cdef extern from "kernels.h" nogil:
         unary_backward_t* unary_backward
         binary_forward_t* binary_forward
         binary_backward_t* binary_backward
+        void (*adam)(void* p, const void* g, void* m, void* v, size_t n, double lr, double beta1, double beta2, double eps,
+                     double correction1, double correction2, double decay, double decoupled) noexcept nogil
+        void (*sgd)(void* p, const void* g, void* m, size_t n, double lr, double momentum, double decay,
+                    int nesterov) noexcept nogil
         void (*fma_peak)(size_t iterations, double* out) noexcept nogil
         void (*gather_strided)(const void* x, void* y, size_t rows, size_t cols, Py_ssize_t row_stride,
                                Py_ssize_t col_stride) noexcept nogil
