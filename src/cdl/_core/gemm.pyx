@@ -20,8 +20,9 @@ cdef enum:
     PAGE = 4096
     CHUNK_BYTES = 4096          # k x item of one packed block: k = 1024 in float32 had 95 % where 512 had 93 and 384 90
     BLOCK_BYTES = 1 << 19       # of a block of a, half of an L2 cache of 1 MB: the rest is for b and c
-    EPILOGUE_COLUMNS = 512      # with an activation: 112 rows x 512 columns of c are still in L2 when it is applied
-    PACKED_COLUMNS = 2048       # of packed b: 8 MB in float32
+    MOST_COLUMNS = 2048         # 8 MB of b in float32: beyond, the blocks of a are packed or read once more
+    PACKED_BYTES = 1 << 18      # of packed b where a is not packed: it is still in L2 when it is read
+    EPILOGUE_COLUMNS = 256      # with an activation: 128 rows of c, 128 KB, are still in L2 when it is applied
     DOT_ROWS = 32               # packing b costs 2 cycles an element, a row of a 1/16: more rows are worth it
     DOT_DEPTH = 64              # a shorter sum spends its time adding up lanes
     PACK_ROWS = 5               # packing pays from here on: fewer rows stay in the 8 ways of L1 whatever their stride
@@ -94,7 +95,8 @@ cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
     cdef Py_ssize_t item = ITEMSIZE[g.kind], p, jj, ii, depth, width, height
     cdef Py_ssize_t chunk = even_part(g.k, CHUNK_BYTES // item, 1) if g.k else 1
     cdef Py_ssize_t high = even_part(m, max(BLOCK_BYTES // (chunk * item), 28), 1)
-    cdef Py_ssize_t wide = even_part(n, EPILOGUE_COLUMNS if g.act >= 0 else PACKED_COLUMNS, PANEL)
+    cdef Py_ssize_t most = MOST_COLUMNS if plan.pack_a or not plan.pack_b else PACKED_BYTES // (chunk * item)
+    cdef Py_ssize_t wide = even_part(n, max(min(most, EPILOGUE_COLUMNS if g.act >= 0 else most), PANEL), PANEL)
     cdef Py_ssize_t panel = PANEL, b_row = g.b_row, a_row = g.a_row, a_col = g.a_col
     cdef bint by_column = a_row == 1        # a is stored transposed: its packed block too
     cdef char* packed_a = NULL
@@ -186,7 +188,8 @@ cdef void choose(Plan* plan) noexcept nogil:
         DOT_ROWS if g.k >= DOT_DEPTH else 1)
     plan.pack_a = g.m >= PACK_ROWS and g.k > 8 and g.n > PANEL and (
         crowded(g.a_row, g.kind) or (g.m > 14 and crowded(g.a_col, g.kind)))
-    plan.pack_b = g.b_col != 1 or (g.m >= PACK_B_ROWS and g.k * g.n * ITEMSIZE[g.kind] > LARGE_B)
+    plan.pack_b = g.b_col != 1 or (g.m >= PACK_B_ROWS and (
+        crowded(g.b_row, g.kind) or g.k * g.n * ITEMSIZE[g.kind] > LARGE_B))
 
 
 cdef void share_out(Plan* plan, int threads, double microseconds) noexcept nogil:

@@ -28,7 +28,8 @@ typedef struct {
     const real *bias; /* NULL: none */
     ptrdiff_t a_row, a_col, b_row, c_row;
     int accumulate;
-    size_t lanes; /* columns of c in a tile one vector wide */
+    size_t lanes;    /* columns of c in a tile one vector wide */
+    ptrdiff_t ahead; /* from b to what will be read next, to be fetched meanwhile; 0: nothing */
 } tile_args;
 
 VEC vec load_tile(const real *p, size_t w, size_t width, size_t lanes) {
@@ -61,12 +62,15 @@ VEC void tile(const size_t rows, const size_t width, const tile_args *t) {
         a[g] = (const char *)t->a + (ptrdiff_t)g * 5 * stride;
         __asm__("" : "+r"(a[g]));
     }
-    const ptrdiff_t a_col = t->a_col * (ptrdiff_t)sizeof(real), b_row = t->b_row;
+    const ptrdiff_t a_col = t->a_col * (ptrdiff_t)sizeof(real), b_row = t->b_row, ahead = t->ahead;
     const real *b = t->b;
     for (size_t k = t->k; k > 0; k--, b += b_row) {
         vec row[MAX_WIDTH];
 #pragma GCC unroll 8
-        for (size_t w = 0; w < width; w++) row[w] = load_tile(b, w, width, lanes);
+        for (size_t w = 0; w < width; w++) {
+            row[w] = load_tile(b, w, width, lanes);
+            if (width == 2) __builtin_prefetch(b + ahead + w * VLEN, 0, 2);
+        }
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++) {
             const ptrdiff_t steps[] = {0, stride, 2 * stride, stride3, 4 * stride};
@@ -132,10 +136,14 @@ void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, 
         tile_kernel *const *kernels = width > 2 ? wide : width == 2 ? full : narrow;
         columns = width * VLEN < left ? width * VLEN : left;
         tile_args t = {k, a, (const real *)b + j / CDL_GEMM_PANEL * b_panel + j % CDL_GEMM_PANEL, (real *)c + j,
-                       bias ? (const real *)bias + j : NULL, a_row, a_col, b_row, c_row, accumulate, columns};
+                       bias ? (const real *)bias + j : NULL, a_row, a_col, b_row, c_row, accumulate, columns, 0};
+        const size_t next = j + columns;
+        const ptrdiff_t ahead = next < n && b_panel == CDL_GEMM_PANEL ? (ptrdiff_t)(next / CDL_GEMM_PANEL * b_panel + next % CDL_GEMM_PANEL) -
+                                               (ptrdiff_t)(j / CDL_GEMM_PANEL * b_panel + j % CDL_GEMM_PANEL) : 0;
         /* Rows are shared out evenly: two tiles of 8 run faster than one of 14 and one of 2. */
         for (size_t i = 0; i < tiles; i++) {
             const size_t rows = m / tiles + (i < m % tiles);
+            if (i + 1 == tiles) t.ahead = ahead;
             kernels[rows - 1](&t);
             t.a += (ptrdiff_t)rows * a_row;
             t.c += (ptrdiff_t)rows * c_row;
