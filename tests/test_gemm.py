@@ -6,8 +6,8 @@ import cdl
 
 # (m, k, n): one block; rows of whole pages (a packed); k in several chunks; b too large to stay where it is (b packed);
 # few rows; columns and rows only
-SIZES = [(70, 90, 110), (40, 1024, 100), (130, 2500, 70), (300, 1600, 1700), (8, 3000, 700), (1, 2048, 900), (900, 2048, 1),
-         (3000, 5, 40), (2, 1, 3000)]
+SIZES = [(70, 90, 110), (40, 1024, 100), (130, 2500, 70), (300, 1600, 1700), (8, 3000, 700), (1, 2048, 900),
+         (900, 2048, 1), (3000, 5, 40), (2, 1, 3000)]
 
 
 def integers(shape, turned, dtype, seed):

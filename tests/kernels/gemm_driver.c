@@ -1,6 +1,6 @@
 /* uses: gemm.c gemm_dot.c gemm_pack.c
  *
- * The matrix-product kernels on every m, n, k from 0 to twice a tile and one, in every form, with rows apart and together.
+ * The matrix-product kernels on every m, n, k from 0 to twice a tile and one, in every form, rows apart and together.
  * Each array stands between two guard pages, once against the first and once against the second, so that any access
  * outside it ends the program. The values are small integers: whatever the order of the sums, the result is exact.
  */
@@ -60,7 +60,7 @@ static real b_at(size_t k, size_t j) { return (real)((k * 3 + j * 11) % 7) - 3; 
 static real c_at(size_t i, size_t j) { return (real)((i + j) % 5); }
 static real bias_at(size_t j) { return (real)(j % 3); }
 
-/* A (rows, columns) matrix of value(i, j), or of value(j, i) where transposed; its extent ends with its last element. */
+/* A (rows, columns) matrix of value(i, j), or of value(j, i) where transposed; it ends with its last element. */
 static real *matrix(arena where, int at_end, size_t rows, size_t columns, size_t stride, int transposed,
                     real (*value)(size_t, size_t)) {
     real *p = place(where, rows && columns ? (rows - 1) * stride + columns : 0, at_end);
@@ -103,25 +103,22 @@ static void run(size_t m, size_t n, size_t k, enum form form, enum start start, 
         bias = place(in_bias, n, at_end);
         for (size_t j = 0; j < n; j++) bias[j] = bias_at(j);
     }
-    const int accumulate = (start & ACCUMULATE) != 0;
+    const int add = (start & ACCUMULATE) != 0;
+    const ptrdiff_t ar = (ptrdiff_t)a_row, br = (ptrdiff_t)b_row, cr = (ptrdiff_t)c_row;
     const size_t panel = k * PANEL;
     real *panels;
     switch (form) {
-    case NN:
-        KERNEL(gemm)(m, n, k, a, (ptrdiff_t)a_row, 1, b, (ptrdiff_t)b_row, PANEL, c, (ptrdiff_t)c_row, bias, accumulate);
-        break;
-    case TN:
-        KERNEL(gemm)(m, n, k, a, 1, (ptrdiff_t)a_row, b, (ptrdiff_t)b_row, PANEL, c, (ptrdiff_t)c_row, bias, accumulate);
-        break;
+    case NN: KERNEL(gemm)(m, n, k, a, ar, 1, b, br, PANEL, c, cr, bias, add); break;
+    case TN: KERNEL(gemm)(m, n, k, a, 1, ar, b, br, PANEL, c, cr, bias, add); break;
     case PACKED:
         panels = place(in_panels, (n + PANEL - 1) / PANEL * panel, at_end);
-        for (size_t j = 0; j < n; j += PANEL)
-            KERNEL(gemm_pack)(k, n - j < PANEL ? n - j : PANEL, b + j * b_row, 1, (ptrdiff_t)b_row,
-                              panels + j / PANEL * panel, PANEL);
-        KERNEL(gemm)(m, n, k, a, (ptrdiff_t)a_row, 1, panels, PANEL, panel, c, (ptrdiff_t)c_row, bias, accumulate);
+        for (size_t j = 0; j < n; j += PANEL) {
+            const size_t columns = n - j < PANEL ? n - j : PANEL;
+            KERNEL(gemm_pack)(k, columns, b + j * b_row, 1, br, panels + j / PANEL * panel, PANEL);
+        }
+        KERNEL(gemm)(m, n, k, a, ar, 1, panels, PANEL, panel, c, cr, bias, add);
         break;
-    default:
-        KERNEL(gemm_dot)(m, n, k, a, (ptrdiff_t)a_row, b, (ptrdiff_t)b_row, c, (ptrdiff_t)c_row, bias, accumulate);
+    default: KERNEL(gemm_dot)(m, n, k, a, ar, b, br, c, cr, bias, add);
     }
     check(m, n, k, form, start, c, c_row);
 }

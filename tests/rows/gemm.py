@@ -34,7 +34,8 @@ def affine(x, w, b):
 
 
 ROWS = [
-    Row("matmul", cdl.matmul, np.matmul, PAIRS, ((512, 512), (512, 512)), raises=MATMUL_RAISES, numpy=np.matmul, **SUMS),
+    Row("matmul", cdl.matmul, np.matmul, PAIRS, ((512, 512), (512, 512)), raises=MATMUL_RAISES, numpy=np.matmul,
+        **SUMS),
     Row("dense", cdl.dense, affine, SHAPES, ((32, 784), (784, 512), (512,)), raises=DENSE_RAISES, **SUMS),
     Row("dense_relu", lambda x, w, b: cdl.dense(x, w, b, act="relu"), lambda x, w, b: np.maximum(affine(x, w, b), 0),
         SHAPES, **SUMS),

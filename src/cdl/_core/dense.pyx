@@ -1,16 +1,16 @@
 """A dense layer, y = act(x w + b), in one pass over its output.
 
-x is (…, F), w (F, N), b (N). Backward, with z = x w + b and g' = g act'(z):  dw = xT g',  db = the sum of the rows of g',
-dx = g' wT.
+x is (…, F), w (F, N), b (N). Backward, with z = x w + b and g' = g act'(z):  dw = xT g',  dx = g' wT,  and db is the
+sum of the rows of g'.
 """
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_float, finish
 from cdl._core.gemm cimport Gemm, multiply
+from cdl._core.join cimport cast
 from cdl._core.kernels cimport SAVED_X, UNARY_SAVED, K
-from cdl._core.matmul cimport same_kind
 from cdl._core.tape cimport give, record, recording
-from cdl._core.tensor cimport (F64, ITEMSIZE, MAXDIM, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, new_tensor,
-                               shape_of)
+from cdl._core.tensor cimport (F64, ITEMSIZE, MAXDIM, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like,
+                               new_tensor, shape_of)
 from cdl._core.threads cimport run_tasks
 
 cimport cython
@@ -192,5 +192,5 @@ def dense(x, w, b=None, act=None, double p=0.0, double q=0.0):
             raise ValueError(f"dense: act must be None or one of {', '.join(UNARY)}, got {act!r}")
     if tb is not None:
         kind = max(kind, tb.kind)
-        tb = same_kind(tb, kind)
-    return finish(apply(same_kind(tx, kind), same_kind(tw, kind), tb, index, p, q), as_tensor)
+        tb = cast(tb, kind)
+    return finish(apply(cast(tx, kind), cast(tw, kind), tb, index, p, q), as_tensor)

@@ -17,13 +17,13 @@ ctypedef struct Gemm:
     double p, q                                 # parameters of act
     bint accumulate                             # add to what stands in z, or without z in c, before act
 
-# A batch of products. An axis along which c_step is 0 is summed over, in its order: c (or z) gets the sum of all products.
+# A batch of products. An axis along which c_step is 0 is summed over, in its order: c (or z) gets the sum of them all.
 ctypedef struct Batch:
     int ndim
     Py_ssize_t[MAXDIM] dims, a_step, b_step, c_step
 
-# All return 0, or -1 where memory for packing is exhausted; they choose the number of threads themselves, and the result
-# has the same bits for each number.
+# 0, or -1 where memory for packing is exhausted. They choose the number of threads themselves; the result has the same
+# bits for each number.
 cdef int gemm(const Gemm* g) noexcept nogil
 cdef int gemm_batched(const Gemm* g, const Batch* batch) noexcept nogil
 # What one thread needs; the caller releases the GIL where it is worth it (`multiply` does).

@@ -1,12 +1,12 @@
 """Matrix product: which kernel, what is packed, in what blocks, on how many threads.
 
-Most products run on their operands where they lie: the kernel reads `a` by any strides, and `b` by rows. Packing pays only
+Most products run on their operands where they lie: the kernel reads `a` by any strides and `b` by rows. Packing pays
 
 - for `b` transposed (its rows are then not contiguous) unless `a` has so few rows that sums along k are cheaper,
-- where a stride is a multiple of a 4 KB page: all rows then fall into the same few sets of the cache (n = 1024: 73 % of the
-  peak direct, 95 % packed), and for `b` too large for the L2 cache's address buffer.
+- where a stride is a multiple of a 4 KB page: all rows then fall into the same few sets of the cache (n = 1024: 73 % of
+  the peak direct, 95 % packed), and for a `b` whose pages are too many for the address buffers.
 
-Threads get blocks of rows and columns, never parts of k; an element is the same chain of multiply-adds in whichever block.
+Threads get blocks of rows and columns, never parts of k: an element is the same chain of multiply-adds in any block.
 """
 from cdl._core.kernels cimport BINARY_ADD, K
 from cdl._core.memory cimport pool_alloc, pool_free
@@ -73,7 +73,8 @@ cdef void dot_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
     cdef Py_ssize_t item = ITEMSIZE[g.kind]
     cdef char* z = g.z if g.z != NULL else g.c
     K[g.kind].gemm_dot(m, n, g.k, g.a + i * g.a_row * item, g.a_row, g.b + j * g.b_col * item, g.b_col,
-                       z + (i * g.c_row + j) * item, g.c_row, NULL if g.bias == NULL else g.bias + j * item, g.accumulate)
+                       z + (i * g.c_row + j) * item, g.c_row, NULL if g.bias == NULL else g.bias + j * item,
+                       g.accumulate)
     if g.act >= 0:
         activate(g, i, j, m, n)
 
@@ -209,7 +210,7 @@ cdef void share_out(Plan* plan, int threads, double microseconds) noexcept nogil
 
 
 cdef int matrix_vector(const Gemm* g) noexcept nogil:
-    """n = 1: cT = bT aT has one row and n = m columns, for which there are kernels; the bias is then one number for all."""
+    """n = 1: cT = bT aT has one row and m columns, for which there are kernels; the bias is then one number for all."""
     cdef Gemm turned = g[0]
     cdef char* z = g.z if g.z != NULL else g.c
     turned.m, turned.n = 1, g.m

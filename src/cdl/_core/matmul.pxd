@@ -2,4 +2,3 @@
 from cdl._core.tensor cimport Tensor
 
 cdef Tensor product(Tensor a, Tensor b)         # of one kind, F32 or F64; the rules of numpy.matmul
-cdef Tensor same_kind(Tensor x, int kind)       # x in F32 or F64; x itself where it is of that kind

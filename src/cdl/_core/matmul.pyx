@@ -1,13 +1,12 @@
-"""Matrix products over any batch axes, with NumPy's rules. Transposed and broadcast operands are read where they lie."""
-from cdl._core.gate cimport as_any, as_float, finish
+"""Matrix products over any batch axes, with NumPy's rules. Transposed, broadcast operands are read where they lie."""
+from cdl._core.gate cimport as_float, finish
 from cdl._core.gemm cimport Batch, Gemm, multiply, multiply_batched
+from cdl._core.join cimport cast
 from cdl._core.tape cimport give, record, recording
-from cdl._core.tensor cimport (F32, MAXDIM, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, hooks, new_tensor,
+from cdl._core.tensor cimport (MAXDIM, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, hooks, new_tensor,
                                shape_of)
 
 cimport cython
-
-import numpy as np
 
 
 cdef struct Stack:
@@ -132,8 +131,8 @@ cdef Tensor product(Tensor a, Tensor b):
     for axis in range(ndim):
         dims[ndim - 1 - axis] = length(&sa, axis) if length(&sa, axis) != 1 else length(&sb, axis)
         if length(&sb, axis) != 1 and length(&sb, axis) != dims[ndim - 1 - axis]:
-            raise ValueError(f"matmul: the batch axes of {shape_of(a)} and {shape_of(b)} do not broadcast; counted from "
-                             "the last, the lengths of an axis must be equal or 1")
+            raise ValueError(f"matmul: the batch axes of {shape_of(a)} and {shape_of(b)} do not broadcast; counted "
+                             "from the last, the lengths of an axis must be equal or 1")
     axis = ndim
     if a.ndim > 1:
         dims[axis] = sa.rows
@@ -149,27 +148,10 @@ cdef Tensor product(Tensor a, Tensor b):
     return y
 
 
-cdef Tensor same_kind(Tensor x, int kind):
-    cdef Tensor y
-    if x.kind == kind:
-        return x
-    y = as_any(x.numpy().astype(np.float32 if kind == F32 else np.float64), "matmul")
-    if recording(x):
-        record(y, KindNode.__new__(KindNode), READS_NONE, x)
-    return y
-
-
-@cython.final
-@cython.no_gc
-cdef class KindNode(Node):
-    cdef int backward(self, Tensor y, Tensor g) except -1:
-        return give(self.a, same_kind(g, self.a.kind), True)
-
-
 cdef object operator(object a, object b):
     cdef Tensor x = as_float(a, "matmul"), y = as_float(b, "matmul")
     cdef int kind = max(x.kind, y.kind)
-    return finish(product(same_kind(x, kind), same_kind(y, kind)), type(a) is Tensor or type(b) is Tensor)
+    return finish(product(cast(x, kind), cast(y, kind)), type(a) is Tensor or type(b) is Tensor)
 
 
 def matmul(a, b):

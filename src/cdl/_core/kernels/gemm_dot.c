@@ -1,5 +1,5 @@
-/* c (m, n) = a (m, k) bT, for b given as (n, k): sums along k, where packing b would cost more than it saves (few rows of
- * a) and for matrix times vector. An element's bits depend on k alone, not on the tile it falls in. */
+/* c (m, n) = a (m, k) bT, for b given as (n, k): sums along k, where packing b would cost more than it saves (few rows
+ * of a) and for matrix times vector. An element's bits depend on k alone, not on the tile it falls in. */
 #include "vec.h"
 
 /* A tile is ROWS rows of a by COLUMNS rows of b: ROWS x COLUMNS sums, ROWS vectors of a and one of b in registers. */

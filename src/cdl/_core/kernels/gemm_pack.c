@@ -1,5 +1,5 @@
-/* Copies a block of a matrix, transposed or not, into rows of unit stride: what the product kernels want to read where a
- * block is used many times. */
+/* Copies a block of a matrix, transposed or not, into rows of unit stride: what the product kernels want to read where
+ * a block is used many times. */
 #include "vec.h"
 
 /* One VLEN x VLEN block: each of log2 VLEN passes interleaves the upper half of the rows with the lower. */
@@ -39,8 +39,8 @@ static void transpose_block(const real *source, ptrdiff_t source_row, real *targ
     for (size_t i = 0; i < LANES; i++) v_store(target + (ptrdiff_t)i * target_row, row[i]);
 }
 
-static void copy_elements(size_t rows, size_t columns, const real *source, ptrdiff_t row, ptrdiff_t column, real *target,
-                          ptrdiff_t target_row) {
+static void copy_elements(size_t rows, size_t columns, const real *source, ptrdiff_t row, ptrdiff_t column,
+                          real *target, ptrdiff_t target_row) {
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < columns; j++)
             target[(ptrdiff_t)i * target_row + (ptrdiff_t)j] = source[(ptrdiff_t)i * row + (ptrdiff_t)j * column];
