@@ -2,6 +2,7 @@
 from cdl._core.tape import no_grad
 from cdl._core.tensor import Tensor
 from cdl._core.threads import get_num_threads, set_num_threads
+from cdl.gradcheck import GradientError, gradcheck, value_and_grad
 from cdl.ops import *
 from cdl.optim import SGD, Adam, AdamOptimizer, AdamW
 
