@@ -62,3 +62,23 @@ def test_mixed_precision_follows_numpy():
 def test_unknown_activation():
     with pytest.raises(ValueError, match="act must be None or one of .*relu"):
         cdl.dense(np.ones((2, 3)), np.ones((3, 2)), act="softplug")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_same_bits_for_any_number_of_threads(size):
+    m, k, n = size
+    rng = np.random.default_rng(0)
+    shapes = ((m, k), (k, n), (m, n))
+    x, w, g = (cdl.Tensor(rng.standard_normal(shape, np.float32), requires_grad=True) for shape in shapes)
+    wanted = None
+    try:
+        for count in (1, 2, 3, 5):
+            cdl.set_num_threads(count)
+            x.grad = w.grad = None
+            y = cdl.dense(x, w, act="tanh")
+            y.backward(g)
+            got = [t.numpy().tobytes() for t in (y, x.grad, w.grad)]
+            wanted = wanted or got
+            assert got == wanted, f"other bits with {count} threads"
+    finally:
+        cdl.set_num_threads(None)

@@ -1,0 +1,3 @@
+from typing import Any
+
+def dense(x: Any, w: Any, b: Any = None, act: str | None = None, p: float = 0.0, q: float = 0.0) -> Any: ...
