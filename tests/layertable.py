@@ -1,0 +1,45 @@
+"""Every layer, once: how to make it, what it maps to what, and what it holds."""
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import cdl
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer. `make` takes nothing; `state` maps the names of its parameters and buffers to their shapes."""
+
+    name: str
+    make: Callable
+    input_shape: tuple
+    output_shape: tuple
+    state: dict = field(default_factory=dict)
+
+    @property
+    def parameters(self):
+        total = 0
+        for shape in self.state.values():
+            size = 1
+            for n in shape:
+                size *= n
+            total += size
+        return total
+
+
+ROWS = [
+    Row("Dense", lambda: cdl.Dense(3, rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
+    Row("Dense relu", lambda: cdl.Dense(3, "relu", rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
+    Row("Dense gelu", lambda: cdl.Dense(3, "gelu", rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
+    Row("Dense softmax", lambda: cdl.Dense(3, "softmax", rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
+    Row("Dense without bias", lambda: cdl.Dense(3, use_bias=False, rng=0), (2, 5, 4), (2, 5, 3), {"weight": (4, 3)}),
+    Row("Dense sized", lambda: cdl.Dense(3, in_features=4, rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
+    Row("ReLU", cdl.ReLU, (5, 4), (5, 4)),
+    Row("Sigmoid", cdl.Sigmoid, (5, 4), (5, 4)),
+    Row("Softmax", cdl.Softmax, (5, 4), (5, 4)),
+    Row("Tanh", cdl.Tanh, (5, 4), (5, 4)),
+    Row("Sequential", lambda: cdl.Sequential([cdl.Dense(6, "tanh", rng=0), cdl.Tanh(), cdl.Dense(2, rng=1)]), (5, 4), (5, 2),
+        {"0.weight": (4, 6), "0.bias": (6,), "2.weight": (6, 2), "2.bias": (2,)}),
+    Row("Sequential inside another", lambda: cdl.Sequential([cdl.Sequential([cdl.Dense(3, rng=0)]), cdl.ReLU()]), (5, 4),
+        (5, 3), {"0.0.weight": (4, 3), "0.0.bias": (3,)}),
+    Row("empty Sequential", cdl.Sequential, (5, 4), (5, 4)),
+]
