@@ -61,7 +61,8 @@ static inline double ulp_error(real got, wide want) {
 static inline char *guarded(void) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *p = mmap(NULL, GUARDED_BYTES + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED || mprotect(p + page, GUARDED_BYTES, PROT_READ | PROT_WRITE)) exit(3);
+    if (p == MAP_FAILED || mprotect(p + page, GUARDED_BYTES, PROT_READ | PROT_WRITE))
+        exit(3);
     return p + page;
 }
 /* n elements at the start (at_end = 0) or the end (1) of guarded memory */

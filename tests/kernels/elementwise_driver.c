@@ -47,9 +47,15 @@ static const binary_kernel binary[] = {
         return expression;                                                                                             \
     }
 #define CUT(x, low, high) ((x) < (low) ? (low) : (x) > (high) ? (high) : (x))
-static wide phi(wide x) { return WIDE(erfc)(-x * (wide)0.70710678118654752440084436210485L) / 2; }
-static wide logistic(wide x) { return x < 0 ? WIDE(exp)(x) / (1 + WIDE(exp)(x)) : 1 / (1 + WIDE(exp)(-x)); }
-static wide soft(wide x) { return (x > 0 ? x : 0) + WIDE(log1p)(WIDE(exp)(-WIDE(fabs)(x))); }
+static wide phi(wide x) {
+    return WIDE(erfc)(-x * (wide)0.70710678118654752440084436210485L) / 2;
+}
+static wide logistic(wide x) {
+    return x < 0 ? WIDE(exp)(x) / (1 + WIDE(exp)(x)) : 1 / (1 + WIDE(exp)(-x));
+}
+static wide soft(wide x) {
+    return (x > 0 ? x : 0) + WIDE(log1p)(WIDE(exp)(-WIDE(fabs)(x)));
+}
 REFERENCE(exp, WIDE(exp)(x))
 REFERENCE(exp2, WIDE(exp2)(x))
 REFERENCE(expm1, WIDE(expm1)(x))
@@ -147,7 +153,8 @@ static void check_unary(const unary_row *r) {
     const unary_kernel *k = unary + r->op;
     enum { COUNT = 4000 };
     static real x[COUNT], y[COUNT], g[COUNT], dx[COUNT];
-    for (size_t i = 0; i < COUNT; i++) x[i] = (real)uniform(r->low, r->high), g[i] = (real)uniform(-2, 2);
+    for (size_t i = 0; i < COUNT; i++)
+        x[i] = (real)uniform(r->low, r->high), g[i] = (real)uniform(-2, 2);
     k->forward(x, y, COUNT, r->p, r->q);
     k->backward(k->saved & CDL_SAVED_X ? x : NULL, k->saved & CDL_SAVED_Y ? y : NULL, g, dx, COUNT, r->p, r->q);
     double worst = 0, slope_worst = 0;
@@ -158,13 +165,15 @@ static void check_unary(const unary_row *r) {
             worst = e > worst ? e : worst;
         }
         wide above = r->formula(x[i] + h, r->p, r->q), below = r->formula(x[i] - h, r->p, r->q);
-        if (WIDE(fabs)(above + below - 2 * want) > WIDE(fabs)(h) * 1e-2) continue; /* a kink, or steeper than h resolves */
+        if (WIDE(fabs)(above + below - 2 * want) > WIDE(fabs)(h) * 1e-2)
+            continue; /* a kink, or steeper than h resolves */
         wide slope = g[i] * (above - below) / (2 * h);
         double off = (double)(WIDE(fabs)(dx[i] - slope) / (1 + WIDE(fabs)(slope)));
         slope_worst = off > slope_worst ? off : slope_worst;
     }
     printf("%-13s %8.2f ulp of %4.1f, gradient off by %.1e\n", k->name, worst, r->ulps, slope_worst);
-    if (!(worst <= r->ulps) || !(slope_worst <= PICK(3e-6, 1e-10))) check(0, k->name);
+    if (!(worst <= r->ulps) || !(slope_worst <= PICK(3e-6, 1e-10)))
+        check(0, k->name);
 }
 
 /* -- Bits that do not depend on the place, and nothing touched outside -- */
@@ -173,7 +182,8 @@ static char *page[4];
 static void place_unary(const unary_kernel *k) {
     enum { COUNT = 4 * VLEN };
     real x[COUNT], y[COUNT], g[COUNT], dx[COUNT];
-    for (size_t i = 0; i < COUNT; i++) x[i] = (real)uniform(0.1, 3), g[i] = (real)uniform(-2, 2);
+    for (size_t i = 0; i < COUNT; i++)
+        x[i] = (real)uniform(0.1, 3), g[i] = (real)uniform(-2, 2);
     k->forward(x, y, COUNT, 0.3, 1.1);
     k->backward(x, y, g, dx, COUNT, 0.3, 1.1);
     for (size_t n = 0; n < 2 * VLEN + 2; n++)
@@ -198,8 +208,10 @@ static void place_binary(const binary_kernel *k) {
         size_t sa = steps & 1, sb = steps >> 1;
         for (size_t i = 0; i < COUNT; i++) {
             a[i] = (real)uniform(0.1, 3), b[i] = (real)uniform(0.1, 3), g[i] = (real)uniform(-2, 2);
-            if (!sa) a[i] = a[0];
-            if (!sb) b[i] = b[0];
+            if (!sa)
+                a[i] = a[0];
+            if (!sb)
+                b[i] = b[0];
         }
         k->forward(a, b, y, COUNT, 1, 1);
         k->backward(a, b, y, g, da, db, COUNT, 1, 1);
@@ -224,14 +236,22 @@ static void place_binary(const binary_kernel *k) {
 /* -- Binary values and gradients -- */
 static wide binary_formula(int op, wide a, wide b) {
     switch (op) {
-    case CDL_BINARY_add: return a + b;
-    case CDL_BINARY_subtract: return a - b;
-    case CDL_BINARY_multiply: return a * b;
-    case CDL_BINARY_divide: return a / b;
-    case CDL_BINARY_power: return WIDE(pow)(a, b);
-    case CDL_BINARY_maximum: return a > b ? a : b;
-    case CDL_BINARY_minimum: return a < b ? a : b;
-    default: return (wide)NAN;
+    case CDL_BINARY_add:
+        return a + b;
+    case CDL_BINARY_subtract:
+        return a - b;
+    case CDL_BINARY_multiply:
+        return a * b;
+    case CDL_BINARY_divide:
+        return a / b;
+    case CDL_BINARY_power:
+        return WIDE(pow)(a, b);
+    case CDL_BINARY_maximum:
+        return a > b ? a : b;
+    case CDL_BINARY_minimum:
+        return a < b ? a : b;
+    default:
+        return (wide)NAN;
     }
 }
 
@@ -241,24 +261,28 @@ static void check_binary(int op) {
     static real a[COUNT], b[COUNT], y[COUNT], g[COUNT], da[COUNT], db[COUNT];
     for (size_t i = 0; i < COUNT; i++) {
         a[i] = (real)uniform(0.2, 4), b[i] = (real)uniform(-3, 3), g[i] = (real)uniform(-2, 2);
-        if (op == CDL_BINARY_divide && b[i] > -R(0.2)) b[i] = R(0.5) + LIBM(fabs)(b[i]);
+        if (op == CDL_BINARY_divide && b[i] > -R(0.2))
+            b[i] = R(0.5) + LIBM(fabs)(b[i]);
     }
     k->forward(a, b, y, COUNT, 1, 1);
-    k->backward(k->saved & CDL_SAVED_A ? a : NULL, k->saved & CDL_SAVED_B ? b : NULL, k->saved & CDL_SAVED_Y ? y : NULL, g,
-                da, db, COUNT, 1, 1);
+    k->backward(k->saved & CDL_SAVED_A ? a : NULL, k->saved & CDL_SAVED_B ? b : NULL, k->saved & CDL_SAVED_Y ? y : NULL,
+                g, da, db, COUNT, 1, 1);
     double worst = 0, slope_worst = 0;
     for (size_t i = 0; i < COUNT; i++) {
         wide h = STEP, wa = a[i], wb = b[i];
         double e = ulp_error(y[i], binary_formula(op, wa, wb));
         worst = e > worst ? e : worst;
-        if (fabs((double)(wa - wb)) < 1e-3) continue; /* the kink of maximum and minimum */
+        if (fabs((double)(wa - wb)) < 1e-3)
+            continue; /* the kink of maximum and minimum */
         wide sa = g[i] * (binary_formula(op, wa + h, wb) - binary_formula(op, wa - h, wb)) / (2 * h);
         wide sb = g[i] * (binary_formula(op, wa, wb + h) - binary_formula(op, wa, wb - h)) / (2 * h);
-        double off = (double)(WIDE(fabs)(da[i] - sa) / (1 + WIDE(fabs)(sa)) + WIDE(fabs)(db[i] - sb) / (1 + WIDE(fabs)(sb)));
+        double off =
+            (double)(WIDE(fabs)(da[i] - sa) / (1 + WIDE(fabs)(sa)) + WIDE(fabs)(db[i] - sb) / (1 + WIDE(fabs)(sb)));
         slope_worst = off > slope_worst ? off : slope_worst;
     }
     printf("%-13s %8.2f ulp, gradients off by %.1e\n", k->name, worst, slope_worst);
-    if (!(worst <= (op == CDL_BINARY_power ? 3 : 0.5)) || !(slope_worst <= PICK(5e-6, 1e-9))) check(0, k->name);
+    if (!(worst <= (op == CDL_BINARY_power ? 3 : 0.5)) || !(slope_worst <= PICK(5e-6, 1e-9)))
+        check(0, k->name);
 }
 
 /* -- Edges -- */
@@ -277,7 +301,8 @@ static real slope_at(int op, double x, double p, double q) {
 #define SLOPE(name, x, want) check(slope_at(CDL_UNARY_##name, x, 0.5, 1) == (real)(want), #name "'(" #x ") = " #want)
 
 static void edges(void) {
-    for (int op = 0; op < CDL_UNARY_COUNT; op++) check(isnan(value_at(op, NAN, 0.5, 1)), unary[op].name);
+    for (int op = 0; op < CDL_UNARY_COUNT; op++)
+        check(isnan(value_at(op, NAN, 0.5, 1)), unary[op].name);
     VALUE(gelu, -INFINITY, 0), VALUE(gelu, INFINITY, INFINITY), VALUE(gelu_tanh, -INFINITY, 0);
     VALUE(gelu_tanh, INFINITY, INFINITY), VALUE(silu, -INFINITY, 0), VALUE(silu, INFINITY, INFINITY);
     VALUE(softplus, -INFINITY, 0), VALUE(softplus, INFINITY, INFINITY), VALUE(log_sigmoid, -INFINITY, -INFINITY);
@@ -285,18 +310,21 @@ static void edges(void) {
     VALUE(hard_swish, -INFINITY, 0), VALUE(hard_swish, INFINITY, INFINITY), VALUE(elu, -INFINITY, -0.5);
     VALUE(relu, -INFINITY, 0), VALUE(sigmoid, -INFINITY, 0), VALUE(sigmoid, INFINITY, 1), VALUE(tanh, INFINITY, 1);
     VALUE(tanh, -INFINITY, -1), VALUE(erf, -INFINITY, -1), VALUE(exp, -INFINITY, 0), VALUE(log, 0, -INFINITY);
-    SLOPE(relu, 0, 0), SLOPE(abs, 0, 0), SLOPE(abs, -2, -1), SLOPE(clip, 0.5, 1), SLOPE(clip, 1, 1), SLOPE(clip, 1.5, 0);
+    SLOPE(relu, 0, 0), SLOPE(abs, 0, 0), SLOPE(abs, -2, -1), SLOPE(clip, 0.5, 1), SLOPE(clip, 1, 1),
+        SLOPE(clip, 1.5, 0);
     SLOPE(gelu, INFINITY, 1), SLOPE(gelu, -INFINITY, 0), SLOPE(silu, INFINITY, 1), SLOPE(silu, -INFINITY, 0);
     SLOPE(gelu_tanh, INFINITY, 1), SLOPE(gelu_tanh, -INFINITY, 0), SLOPE(hard_swish, 5, 1), SLOPE(hard_swish, -5, 0);
     SLOPE(softplus, INFINITY, 1), SLOPE(softplus, -INFINITY, 0), SLOPE(tanh, INFINITY, 0), SLOPE(erf, INFINITY, 0);
     check(isnan(value_at(CDL_UNARY_log, -1, 0, 0)) && isnan(value_at(CDL_UNARY_sqrt, -1, 0, 0)), "log, sqrt of -1");
-    check(slope_at(CDL_UNARY_power_scalar, 0, 2, 0) == 0 && slope_at(CDL_UNARY_power_scalar, 0, 0, 0) == 0, "x^2' at 0");
+    check(slope_at(CDL_UNARY_power_scalar, 0, 2, 0) == 0 && slope_at(CDL_UNARY_power_scalar, 0, 0, 0) == 0,
+          "x^2' at 0");
     const real ties[] = {1, 2, 3}, with[] = {1, 3, (real)NAN}, g[] = {1, 1, 1};
     real y[3], da[3], db[3];
     KERNEL(binary_forward_maximum)(ties, with, y, 3, 1, 1);
     KERNEL(binary_backward_maximum)(ties, with, y, g, da, db, 3, 1, 1);
     check(y[0] == 1 && y[1] == 3 && isnan(y[2]), "maximum");
-    check(da[0] == R(0.5) && db[0] == R(0.5) && da[1] == 0 && db[1] == 1 && da[2] == 0 && db[2] == 1, "maximum's ties, NaN");
+    check(da[0] == R(0.5) && db[0] == R(0.5) && da[1] == 0 && db[1] == 1 && da[2] == 0 && db[2] == 1,
+          "maximum's ties, NaN");
     KERNEL(binary_forward_minimum)(with, ties, y, 3, 1, 1);
     check(y[0] == 1 && y[1] == 2 && isnan(y[2]), "minimum");
     const real zero[] = {0, 0, 0}, powers[] = {2, 1, 0};
@@ -306,13 +334,17 @@ static void edges(void) {
 }
 
 int main(void) {
-    for (int i = 0; i < 4; i++) page[i] = guarded();
+    for (int i = 0; i < 4; i++)
+        page[i] = guarded();
     int seen[CDL_UNARY_COUNT] = {0};
     for (size_t i = 0; i < sizeof unary_rows / sizeof *unary_rows; i++)
         check_unary(unary_rows + i), seen[unary_rows[i].op] = 1;
-    for (int op = 0; op < CDL_UNARY_COUNT; op++) check(seen[op], "a row of unary.def that this driver does not know");
-    for (int op = 0; op < CDL_BINARY_COUNT; op++) check_binary(op), place_binary(binary + op);
-    for (int op = 0; op < CDL_UNARY_COUNT; op++) place_unary(unary + op);
+    for (int op = 0; op < CDL_UNARY_COUNT; op++)
+        check(seen[op], "a row of unary.def that this driver does not know");
+    for (int op = 0; op < CDL_BINARY_COUNT; op++)
+        check_binary(op), place_binary(binary + op);
+    for (int op = 0; op < CDL_UNARY_COUNT; op++)
+        place_unary(unary + op);
     edges();
     return failures != 0;
 }

@@ -13,10 +13,13 @@ typedef struct {
 } row;
 
 #define F(name)                                                                                                        \
-    static __attribute__((noinline)) vec f_##name(vec x) { return v_##name(x); }
+    static __attribute__((noinline)) vec f_##name(vec x) {                                                             \
+        return v_##name(x);                                                                                            \
+    }
 F(exp)
-F(exp2) F(expm1) F(log) F(log2) F(log10) F(log1p) F(tanh) F(sigmoid) F(erf) F(sin) F(cos) static
-    __attribute__((noinline)) vec f_bell(vec x) {
+F(exp2)
+F(expm1) F(log) F(log2) F(log10) F(log1p) F(tanh) F(sigmoid) F(erf) F(sin) F(cos) static __attribute__((noinline)) vec
+    f_bell(vec x) {
     return v_exp_minus_half_square(v_clamp(x, -NORMAL_LIMIT, NORMAL_LIMIT));
 }
 static __attribute__((noinline)) vec f_erfc(vec x) {
@@ -24,9 +27,15 @@ static __attribute__((noinline)) vec f_erfc(vec x) {
     return v_exp_minus_half_square(z) * v_erfcx(z, R(1.4142135623730951));
 }
 
-static wide r_sigmoid(wide x) { return x < 0 ? WIDE(exp)(x) / (1 + WIDE(exp)(x)) : 1 / (1 + WIDE(exp)(-x)); }
-static wide r_bell(wide x) { return WIDE(exp)(-x * x / 2); }
-static wide r_erfc(wide x) { return WIDE(erfc)(WIDE(fabs)(x) * (wide)0.70710678118654752440L); }
+static wide r_sigmoid(wide x) {
+    return x < 0 ? WIDE(exp)(x) / (1 + WIDE(exp)(x)) : 1 / (1 + WIDE(exp)(-x));
+}
+static wide r_bell(wide x) {
+    return WIDE(exp)(-x * x / 2);
+}
+static wide r_erfc(wide x) {
+    return WIDE(erfc)(WIDE(fabs)(x) * (wide)0.70710678118654752440L);
+}
 
 static const row rows[] = {
     {"exp", f_exp, WIDE(exp), PICK(-105, -747), PICK(89, 710), FUSED ? 1 : 1.25},
@@ -91,7 +100,9 @@ static void measure(const row *r) {
     }
 }
 
-static __attribute__((noinline)) vec f_pow(vec x, vec y) { return v_pow(x, y); }
+static __attribute__((noinline)) vec f_pow(vec x, vec y) {
+    return v_pow(x, y);
+}
 
 static void measure_pow(double bound) {
     double worst = 0, at[2] = {0, 0};

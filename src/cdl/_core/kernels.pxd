@@ -47,6 +47,37 @@ cdef extern from "kernels.h" nogil:
                          void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
         void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
                           void* target, Py_ssize_t target_row) noexcept nogil
+        void (*fill)(void* y, size_t n, double value) noexcept nogil
+        void (*accumulate)(const void* x, void* y, size_t n, double scale) noexcept nogil
+        void (*where)(const void* mask, const void* a, const void* b, void* y, size_t n, size_t sa,
+                      size_t sb) noexcept nogil
+        void (*convert)(const void* x, void* y, size_t n) noexcept nogil
+        void (*sum_rows)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
+        void (*product_rows)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
+        void (*max_rows)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
+        void (*min_rows)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
+        void (*sum_square_rows)(const void* x, const void* shift, void* y, size_t rows, size_t n) noexcept nogil
+        void (*sum_columns)(const void* x, void* y, size_t n, size_t width, size_t cols) noexcept nogil
+        void (*product_columns)(const void* x, void* y, size_t n, size_t width, size_t cols) noexcept nogil
+        void (*max_columns)(const void* x, void* y, size_t n, size_t width, size_t cols) noexcept nogil
+        void (*min_columns)(const void* x, void* y, size_t n, size_t width, size_t cols) noexcept nogil
+        void (*sum_square_columns)(const void* x, const void* shift, void* y, size_t n, size_t width,
+                                   size_t cols) noexcept nogil
+        void (*arg_extreme_rows)(const void* x, int64_t* index, size_t rows, size_t n, int sign) noexcept nogil
+        void (*arg_extreme_columns)(const void* x, int64_t* index, size_t n, size_t width, size_t cols,
+                                    int sign) noexcept nogil
+        void (*cumsum_rows)(const void* x, void* y, size_t rows, size_t n, int reverse) noexcept nogil
+        void (*softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
+        void (*softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*log_softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
+        void (*log_softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*logsumexp_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
+        void (*logsumexp_backward)(const void* x, const void* y, const void* g, void* dx, size_t rows,
+                                   size_t n) noexcept nogil
+        void (*cross_entropy_forward)(const void* x, const int64_t* labels, void* loss, void* lse, size_t rows,
+                                      size_t n) noexcept nogil
+        void (*cross_entropy_backward)(const void* x, const int64_t* labels, const void* lse, const void* g,
+                                       size_t g_step, void* dx, size_t rows, size_t n) noexcept nogil
 
     int cdl_cpu_isa()
     const cdl_kernels* cdl_kernel_table(int precision, int isa)

@@ -1,7 +1,7 @@
 /* Elementwise y = f(a, b) and its two gradients: every row of binary.def becomes two kernels.
  *
- * As in unary.c, one loop body serves whole vectors and the tail. An operand of step 0 is one value, repeated. y may be an
- * operand of step 1, da and db may be g or an operand.
+ * As in unary.c, one loop body serves whole vectors and the tail. An operand of step 0 is one value, repeated. y may be
+ * an operand of step 1, da and db may be g or an operand.
  */
 #include "vecmath.h"
 
@@ -12,7 +12,9 @@ VEC vec v_load_step(const void *p, size_t i, size_t step, size_t n) {
 }
 
 /* b a^(b - 1), 0 for b = 0 */
-VEC vec v_power_slope_a(vec a, vec b) { return v_select(v_eq(b, ZERO), ZERO, b * v_pow(a, b - 1)); }
+VEC vec v_power_slope_a(vec a, vec b) {
+    return v_select(v_eq(b, ZERO), ZERO, b * v_pow(a, b - 1));
+}
 /* y log a, 0 where a = 0 and so y stays 0 (or 1) when b > 0 moves */
 VEC vec v_power_slope_b(vec a, vec b, vec y) {
     return v_select(v_eq(a, ZERO) & v_ge(b, ZERO), ZERO, y * v_log(a));
@@ -41,8 +43,10 @@ VEC vec v_share(vmask wins, vec one, vec other) {
             vec y = CDL_SAVED_##saved & CDL_SAVED_Y ? v_load_n((const real *)ys + i, n - i) : ZERO;                    \
             vec g = v_load_n((const real *)gs + i, n - i);                                                             \
             (void)a, (void)b, (void)y;                                                                                 \
-            if (das) v_store_n((real *)das + i, gradient_a, n - i);                                                    \
-            if (dbs) v_store_n((real *)dbs + i, gradient_b, n - i);                                                    \
+            if (das)                                                                                                   \
+                v_store_n((real *)das + i, gradient_a, n - i);                                                         \
+            if (dbs)                                                                                                   \
+                v_store_n((real *)dbs + i, gradient_b, n - i);                                                         \
         }                                                                                                              \
     }
 #include "binary.def"

@@ -10,19 +10,29 @@
 
 /* x^p, with products and square roots for the usual exponents; their result is that of v_pow within 1 ulp */
 VEC vec v_power(vec x, real p) {
-    if (p == 2) return x * x;
-    if (p == 3) return x * x * x;
-    if (p == 1) return x;
-    if (p == 0) return ONE;
-    if (p == R(0.5)) return v_sqrt(x);
-    if (p == R(-0.5)) return 1 / v_sqrt(x);
-    if (p == -1) return 1 / x;
-    if (p == -2) return 1 / (x * x);
+    if (p == 2)
+        return x * x;
+    if (p == 3)
+        return x * x * x;
+    if (p == 1)
+        return x;
+    if (p == 0)
+        return ONE;
+    if (p == R(0.5))
+        return v_sqrt(x);
+    if (p == R(-0.5))
+        return 1 / v_sqrt(x);
+    if (p == -1)
+        return 1 / x;
+    if (p == -2)
+        return 1 / (x * x);
     return v_pow(x, v_set(p));
 }
 
 /* p x^(p - 1), which is 0 for p = 0 even where x is 0 */
-VEC vec v_power_slope(vec x, real p) { return p == 0 ? ZERO : p * v_power(x, p - 1); }
+VEC vec v_power_slope(vec x, real p) {
+    return p == 0 ? ZERO : p * v_power(x, p - 1);
+}
 
 /* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which neither overflows nor cancels */
 VEC vec v_softplus(vec x) {
@@ -31,14 +41,16 @@ VEC vec v_softplus(vec x) {
 }
 
 /* x s(x) where s falls to 0 before `low`: held there, because -inf s(-inf) would be NaN */
-VEC vec v_silu(vec x) { return v_max(v_set(EXP_LOW), x) * v_sigmoid(x); }
+VEC vec v_silu(vec x) {
+    return v_max(v_set(EXP_LOW), x) * v_sigmoid(x);
+}
 VEC vec v_silu_slope(vec x) {
     vec s = v_sigmoid(x);
     return s * (1 + v_clamp(x, EXP_LOW, -EXP_LOW) * (1 - s));
 }
 
-/* x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2. From the tail T = Phi(-|x|), which is small and has its full relative precision,
- * so that large negative x do not cancel. */
+/* x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2. From the tail T = Phi(-|x|), which is small and has its full relative
+ * precision, so that large negative x do not cancel. */
 VEC vec v_gelu(vec x) {
     vec held = v_clamp(x, -NORMAL_LIMIT, NORMAL_LIMIT);
     vec tail = R(0.5) * v_exp_minus_half_square(held) * v_erfcx(held, R(1.4142135623730951));
@@ -57,7 +69,9 @@ VEC vec v_gelu_slope(vec x) {
 VEC vec v_gelu_tanh_gate(vec x) {
     return v_sigmoid(x * (R(1.5957691216057308) + R(1.5957691216057308 * 0.044715) * x * x));
 }
-VEC vec v_gelu_tanh(vec x) { return v_max(v_set(-GELU_TANH_LIMIT), x) * v_gelu_tanh_gate(x); }
+VEC vec v_gelu_tanh(vec x) {
+    return v_max(v_set(-GELU_TANH_LIMIT), x) * v_gelu_tanh_gate(x);
+}
 VEC vec v_gelu_tanh_slope(vec x) {
     x = v_clamp(x, -GELU_TANH_LIMIT, GELU_TANH_LIMIT);
     vec s = v_gelu_tanh_gate(x), du = R(1.5957691216057308) + R(3 * 1.5957691216057308 * 0.044715) * x * x;
@@ -65,7 +79,9 @@ VEC vec v_gelu_tanh_slope(vec x) {
 }
 
 /* x min(max(x + 3, 0), 6) / 6 */
-VEC vec v_hard_swish(vec x) { return v_max(v_set(-3), x) * v_clamp((x + 3) / 6, 0, 1); }
+VEC vec v_hard_swish(vec x) {
+    return v_max(v_set(-3), x) * v_clamp((x + 3) / 6, 0, 1);
+}
 VEC vec v_hard_swish_slope(vec x) {
     vec inside = v_select(v_le(x, v_set(-3)), ZERO, (x + x + 3) / 6);
     return v_select(v_ge(x, v_set(3)), ONE, inside);
@@ -90,7 +106,7 @@ VEC vec v_hard_swish_slope(vec x) {
             vec x = CDL_SAVED_##saved & CDL_SAVED_X ? v_load_n((const real *)xs + i, n - i) : ZERO;                    \
             vec y = CDL_SAVED_##saved & CDL_SAVED_Y ? v_load_n((const real *)ys + i, n - i) : ZERO;                    \
             vec g = v_load_n((const real *)gs + i, n - i);                                                             \
-            (void)x, (void)y, (void)g;                                                                                         \
+            (void)x, (void)y, (void)g;                                                                                 \
             v_store_n((real *)ds + i, gradient, n - i);                                                                \
         }                                                                                                              \
     }

@@ -1,9 +1,9 @@
-/* The vector type of the house: one width per instruction set, loads and stores that respect the end of an array, and the
- * few operations that GCC's vector extensions do not express well (minimum, rounding and selection through compare and
- * mask run at half the speed of the instruction). Everything else is written with the operators + - * / on `vec`.
+/* The vector type of the house: one width per instruction set, loads and stores that respect the end of an array, and
+ * the few operations that GCC's vector extensions do not express well (minimum, rounding and selection through compare
+ * and mask run at half the speed of the instruction). Everything else is written with the operators + - * / on `vec`.
  *
- * a * b + c becomes one fused instruction where the processor has it and two roundings where it has not (base x86-64), so
- * no code here may rely on the fused result. Mathematical functions are in vecmath.h.
+ * a * b + c becomes one fused instruction where the processor has it and two roundings where it has not (base x86-64),
+ * so no code here may rely on the fused result. Mathematical functions are in vecmath.h.
  */
 #ifndef CDL_VEC_H
 #define CDL_VEC_H
@@ -80,18 +80,38 @@ typedef __mmask16 vmask;
 typedef __mmask8 vmask;
 #define X_COMPARE(a, b, how) _mm512_cmp_pd_mask(a, b, how)
 #endif
-VEC vmask v_lt(vec a, vec b) { return X_COMPARE(a, b, _CMP_LT_OQ); }
-VEC vmask v_le(vec a, vec b) { return X_COMPARE(a, b, _CMP_LE_OQ); }
-VEC vmask v_eq(vec a, vec b) { return X_COMPARE(a, b, _CMP_EQ_OQ); }
-VEC vmask v_not(vmask m) { return (vmask)~m; }
-VEC vec v_select(vmask m, vec yes, vec no) { return X(mask_blend)(m, no, yes); }
-VEC int v_any(vmask m) { return m != 0; }
+VEC vmask v_lt(vec a, vec b) {
+    return X_COMPARE(a, b, _CMP_LT_OQ);
+}
+VEC vmask v_le(vec a, vec b) {
+    return X_COMPARE(a, b, _CMP_LE_OQ);
+}
+VEC vmask v_eq(vec a, vec b) {
+    return X_COMPARE(a, b, _CMP_EQ_OQ);
+}
+VEC vmask v_not(vmask m) {
+    return (vmask)~m;
+}
+VEC vec v_select(vmask m, vec yes, vec no) {
+    return X(mask_blend)(m, no, yes);
+}
+VEC int v_any(vmask m) {
+    return m != 0;
+}
 #else
 typedef ivec vmask;
-VEC vmask v_lt(vec a, vec b) { return a < b; }
-VEC vmask v_le(vec a, vec b) { return a <= b; }
-VEC vmask v_eq(vec a, vec b) { return a == b; }
-VEC vmask v_not(vmask m) { return ~m; }
+VEC vmask v_lt(vec a, vec b) {
+    return a < b;
+}
+VEC vmask v_le(vec a, vec b) {
+    return a <= b;
+}
+VEC vmask v_eq(vec a, vec b) {
+    return a == b;
+}
+VEC vmask v_not(vmask m) {
+    return ~m;
+}
 VEC vec v_select(vmask m, vec yes, vec no) {
 #ifdef VEC_X86
     return X(blendv)(no, yes, (vec)m);
@@ -104,67 +124,143 @@ VEC int v_any(vmask m) {
     return X(movemask)((vec)m) != 0;
 #else
     real_bits any = 0;
-    for (size_t i = 0; i < VLEN; i++) any |= m[i];
+    for (size_t i = 0; i < VLEN; i++)
+        any |= m[i];
     return any != 0;
 #endif
 }
 #endif
-VEC vmask v_gt(vec a, vec b) { return v_lt(b, a); }
-VEC vmask v_ge(vec a, vec b) { return v_le(b, a); }
-VEC vmask v_isnan(vec a) { return v_not(v_eq(a, a)); }
+VEC vmask v_gt(vec a, vec b) {
+    return v_lt(b, a);
+}
+VEC vmask v_ge(vec a, vec b) {
+    return v_le(b, a);
+}
+VEC vmask v_isnan(vec a) {
+    return v_not(v_eq(a, a));
+}
 
 /* -- Constants, bits, signs -- */
-VEC vec v_set(real a) { return a - (vec){0}; } /* not 0 + a, which loses the sign of -0 */
-VEC ivec v_iset(real_bits a) { return (ivec){0} + a; }
-VEC vec v_or(vec a, vec b) { return (vec)((ivec)a | (ivec)b); }
-VEC vec v_and(vec a, vec b) { return (vec)((ivec)a & (ivec)b); }
-VEC vec v_xor(vec a, vec b) { return (vec)((ivec)a ^ (ivec)b); }
-VEC vec v_sign_bit(vec a) { return v_and(a, v_set(R(-0.0))); }
-VEC vec v_abs(vec a) { return (vec)((ivec)a & ~(ivec)v_set(R(-0.0))); }
-VEC vec v_negative(vec a) { return v_xor(a, v_set(R(-0.0))); }
-VEC vec v_copysign(vec size, vec sign) { return v_or(v_abs(size), v_sign_bit(sign)); }
+VEC vec v_set(real a) {
+    return a - (vec){0};
+} /* not 0 + a, which loses the sign of -0 */
+VEC ivec v_iset(real_bits a) {
+    return (ivec){0} + a;
+}
+VEC vec v_or(vec a, vec b) {
+    return (vec)((ivec)a | (ivec)b);
+}
+VEC vec v_and(vec a, vec b) {
+    return (vec)((ivec)a & (ivec)b);
+}
+VEC vec v_xor(vec a, vec b) {
+    return (vec)((ivec)a ^ (ivec)b);
+}
+VEC vec v_sign_bit(vec a) {
+    return v_and(a, v_set(R(-0.0)));
+}
+VEC vec v_abs(vec a) {
+    return (vec)((ivec)a & ~(ivec)v_set(R(-0.0)));
+}
+VEC vec v_negative(vec a) {
+    return v_xor(a, v_set(R(-0.0)));
+}
+VEC vec v_copysign(vec size, vec sign) {
+    return v_or(v_abs(size), v_sign_bit(sign));
+}
 
 /* -- Minimum, maximum: v_min and v_max keep a NaN in b, the second operand, and lose one in a on some processors;
  * v_minimum and v_maximum keep both, as NumPy does. -- */
 #if defined(VEC_X86)
-VEC vec v_min(vec a, vec b) { return X(min)(a, b); }
-VEC vec v_max(vec a, vec b) { return X(max)(a, b); }
-VEC vec v_minimum(vec a, vec b) { return v_select(v_isnan(a), a, v_min(a, b)); }
-VEC vec v_maximum(vec a, vec b) { return v_select(v_isnan(a), a, v_max(a, b)); }
+VEC vec v_min(vec a, vec b) {
+    return X(min)(a, b);
+}
+VEC vec v_max(vec a, vec b) {
+    return X(max)(a, b);
+}
+VEC vec v_minimum(vec a, vec b) {
+    return v_select(v_isnan(a), a, v_min(a, b));
+}
+VEC vec v_maximum(vec a, vec b) {
+    return v_select(v_isnan(a), a, v_max(a, b));
+}
 #elif defined(VEC_NEON)
-VEC vec v_min(vec a, vec b) { return N(vmin)(a, b); }
-VEC vec v_max(vec a, vec b) { return N(vmax)(a, b); }
-VEC vec v_minimum(vec a, vec b) { return N(vmin)(a, b); }
-VEC vec v_maximum(vec a, vec b) { return N(vmax)(a, b); }
+VEC vec v_min(vec a, vec b) {
+    return N(vmin)(a, b);
+}
+VEC vec v_max(vec a, vec b) {
+    return N(vmax)(a, b);
+}
+VEC vec v_minimum(vec a, vec b) {
+    return N(vmin)(a, b);
+}
+VEC vec v_maximum(vec a, vec b) {
+    return N(vmax)(a, b);
+}
 #else
-VEC vec v_min(vec a, vec b) { return v_select(a < b, a, b); }
-VEC vec v_max(vec a, vec b) { return v_select(a > b, a, b); }
-VEC vec v_minimum(vec a, vec b) { return v_select(v_isnan(a), a, v_min(a, b)); }
-VEC vec v_maximum(vec a, vec b) { return v_select(v_isnan(a), a, v_max(a, b)); }
+VEC vec v_min(vec a, vec b) {
+    return v_select(a < b, a, b);
+}
+VEC vec v_max(vec a, vec b) {
+    return v_select(a > b, a, b);
+}
+VEC vec v_minimum(vec a, vec b) {
+    return v_select(v_isnan(a), a, v_min(a, b));
+}
+VEC vec v_maximum(vec a, vec b) {
+    return v_select(v_isnan(a), a, v_max(a, b));
+}
 #endif
 /* x held between low and high; NaN stays NaN */
-VEC vec v_clamp(vec x, real low, real high) { return v_min(v_set(high), v_max(v_set(low), x)); }
+VEC vec v_clamp(vec x, real low, real high) {
+    return v_min(v_set(high), v_max(v_set(low), x));
+}
 
 /* -- Square root and rounding: v_round goes to the nearest integer, ties to even -- */
 #if defined(__AVX512F__)
-VEC vec v_sqrt(vec a) { return X(sqrt)(a); }
-VEC vec v_round(vec a) { return X(roundscale)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-VEC vec v_floor(vec a) { return X(roundscale)(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
-VEC vec v_ceil(vec a) { return X(roundscale)(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+VEC vec v_sqrt(vec a) {
+    return X(sqrt)(a);
+}
+VEC vec v_round(vec a) {
+    return X(roundscale)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VEC vec v_floor(vec a) {
+    return X(roundscale)(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+VEC vec v_ceil(vec a) {
+    return X(roundscale)(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+}
 #elif defined(VEC_X86)
-VEC vec v_sqrt(vec a) { return X(sqrt)(a); }
-VEC vec v_round(vec a) { return X(round)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-VEC vec v_floor(vec a) { return X(round)(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
-VEC vec v_ceil(vec a) { return X(round)(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+VEC vec v_sqrt(vec a) {
+    return X(sqrt)(a);
+}
+VEC vec v_round(vec a) {
+    return X(round)(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+VEC vec v_floor(vec a) {
+    return X(round)(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+VEC vec v_ceil(vec a) {
+    return X(round)(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC);
+}
 #elif defined(VEC_NEON)
-VEC vec v_sqrt(vec a) { return N(vsqrt)(a); }
-VEC vec v_round(vec a) { return N(vrndn)(a); }
-VEC vec v_floor(vec a) { return N(vrndm)(a); }
-VEC vec v_ceil(vec a) { return N(vrndp)(a); }
+VEC vec v_sqrt(vec a) {
+    return N(vsqrt)(a);
+}
+VEC vec v_round(vec a) {
+    return N(vrndn)(a);
+}
+VEC vec v_floor(vec a) {
+    return N(vrndm)(a);
+}
+VEC vec v_ceil(vec a) {
+    return N(vrndp)(a);
+}
 #else
 #define VEC_EACH(name, function)                                                                                       \
     VEC vec name(vec a) {                                                                                              \
-        for (size_t i = 0; i < VLEN; i++) a[i] = (real)function((double)a[i]);                                         \
+        for (size_t i = 0; i < VLEN; i++)                                                                              \
+            a[i] = (real)function((double)a[i]);                                                                       \
         return a;                                                                                                      \
     }
 VEC_EACH(v_sqrt, sqrt)
@@ -178,7 +274,9 @@ VEC_EACH(v_ceil, ceil)
 #define ROUNDER PICK(12582912.0, 6755399441055744.0)
 
 /* 2^n for integral n within the normal exponents */
-VEC vec v_exp2_integral(vec n) { return (vec)((ivec)(n + (ROUNDER + EXPONENT_BIAS)) << MANTISSA_BITS); }
+VEC vec v_exp2_integral(vec n) {
+    return (vec)((ivec)(n + (ROUNDER + EXPONENT_BIAS)) << MANTISSA_BITS);
+}
 
 /* x 2^n for integral n, |n| < 2 EXPONENT_BIAS; rounds once, also into the subnormals */
 VEC vec v_ldexp(vec x, vec n) {
@@ -211,11 +309,18 @@ VEC vec v_frexp(vec x, vec *n) {
 }
 
 /* the upper half of the mantissa: its product with another such half is exact, with or without a fused multiply-add */
-VEC vec v_upper(vec a) { return (vec)((ivec)a & v_iset(~(((real_bits)1 << ((MANTISSA_BITS + 2) / 2)) - 1))); }
+VEC vec v_upper(vec a) {
+    return (vec)((ivec)a & v_iset(~(((real_bits)1 << ((MANTISSA_BITS + 2) / 2)) - 1)));
+}
 
-/* -- Memory. The _n forms touch min(n, VLEN) elements and never memory beyond; the lanes that were not read are 0. -- */
-VEC vec v_load(const real *p) { return *(const vec_unaligned *)p; }
-VEC void v_store(real *p, vec a) { *(vec_unaligned *)p = a; }
+/* -- Memory. The _n forms touch min(n, VLEN) elements and never memory beyond; the lanes that were not read are 0. --
+ */
+VEC vec v_load(const real *p) {
+    return *(const vec_unaligned *)p;
+}
+VEC void v_store(real *p, vec a) {
+    *(vec_unaligned *)p = a;
+}
 
 /* the first n < VLEN lanes */
 VEC vmask v_first(size_t n) {
@@ -223,31 +328,46 @@ VEC vmask v_first(size_t n) {
     return (vmask)((1u << n) - 1);
 #else
     ivec lane;
-    for (size_t i = 0; i < VLEN; i++) lane[i] = (real_bits)i;
+    for (size_t i = 0; i < VLEN; i++)
+        lane[i] = (real_bits)i;
     return lane < v_iset((real_bits)n);
 #endif
 }
 
 #if defined(__AVX512F__)
-VEC vec v_load_part(const real *p, size_t n) { return X(maskz_loadu)(v_first(n), p); }
-VEC void v_store_part(real *p, vec a, size_t n) { X(mask_storeu)(p, v_first(n), a); }
+VEC vec v_load_part(const real *p, size_t n) {
+    return X(maskz_loadu)(v_first(n), p);
+}
+VEC void v_store_part(real *p, vec a, size_t n) {
+    X(mask_storeu)(p, v_first(n), a);
+}
 #elif defined(__AVX2__)
-VEC vec v_load_part(const real *p, size_t n) { return X(maskload)(p, (__m256i)v_first(n)); }
-VEC void v_store_part(real *p, vec a, size_t n) { X(maskstore)(p, (__m256i)v_first(n), a); }
+VEC vec v_load_part(const real *p, size_t n) {
+    return X(maskload)(p, (__m256i)v_first(n));
+}
+VEC void v_store_part(real *p, vec a, size_t n) {
+    X(maskstore)(p, (__m256i)v_first(n), a);
+}
 #else
 VEC vec v_load_part(const real *p, size_t n) {
     real lanes[VLEN] = {0};
-    for (size_t i = 0; i < n; i++) lanes[i] = p[i];
+    for (size_t i = 0; i < n; i++)
+        lanes[i] = p[i];
     return v_load(lanes);
 }
 VEC void v_store_part(real *p, vec a, size_t n) {
-    for (size_t i = 0; i < n; i++) p[i] = a[i];
+    for (size_t i = 0; i < n; i++)
+        p[i] = a[i];
 }
 #endif
-VEC vec v_load_n(const real *p, size_t n) { return n >= VLEN ? v_load(p) : v_load_part(p, n); }
+VEC vec v_load_n(const real *p, size_t n) {
+    return n >= VLEN ? v_load(p) : v_load_part(p, n);
+}
 VEC void v_store_n(real *p, vec a, size_t n) {
-    if (n >= VLEN) v_store(p, a);
-    else v_store_part(p, a, n);
+    if (n >= VLEN)
+        v_store(p, a);
+    else
+        v_store_part(p, a, n);
 }
 /* a in the first n lanes, `rest` in the others: what a reduction needs at the end of a row */
 VEC vec v_keep_n(vec a, size_t n, real rest) {
@@ -267,7 +387,7 @@ VEC vec v_keep_n(vec a, size_t n, real rest) {
         return lanes[0];                                                                                               \
     }
 VEC_FOLD(v_sum, real, a + b)
-VEC_FOLD(v_prod, real, a * b)
+VEC_FOLD(v_prod, real, a *b)
 VEC_FOLD(v_lane_max, real, a != a || a > b ? a : b) /* NaN in any lane gives NaN */
 VEC_FOLD(v_lane_min, real, a != a || a < b ? a : b)
 #undef VEC_FOLD

@@ -134,7 +134,9 @@ VEC vec v_exp_inside(vec x) {
 }
 
 /* e^x. 1 ulp, 1.25 without fused multiply-add */
-VEC vec v_exp(vec x) { return v_exp_inside(v_clamp(x, EXP_LOW, EXP_HIGH)); }
+VEC vec v_exp(vec x) {
+    return v_exp_inside(v_clamp(x, EXP_LOW, EXP_HIGH));
+}
 
 /* 2^x. 1.5 ulp */
 VEC vec v_exp2(vec x) {
@@ -151,7 +153,9 @@ VEC vec v_half_expm1(vec x) {
 }
 
 /* e^x - 1, to its full relative precision around 0. 2 ulp */
-VEC vec v_expm1(vec x) { return v_copysign(2 * v_half_expm1(v_clamp(x, -40, EXP_HIGH)), x); }
+VEC vec v_expm1(vec x) {
+    return v_copysign(2 * v_half_expm1(v_clamp(x, -40, EXP_HIGH)), x);
+}
 
 /* tanh x = 1 - 2e / (1 + e), e = e^(-2|x|), with the sign of x, which is 1 from 9.1 (19.1) on; below 0.55 that would
  * cancel. 1.5 ulp */

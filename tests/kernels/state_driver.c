@@ -1,0 +1,150 @@
+/* uses: optim.c copy.c index.c
+ *
+ * Optimizer updates against their formulas in a wider type; copies, fills, selections and indexed rows element by
+ * element.
+ */
+#include "driver.h"
+#define KERNEL_ROW(name, args) void KERNEL(name) args;
+#include "kernels.def"
+
+static char *page[4];
+
+static void adam(size_t n, int end, double decay, double decoupled) {
+    real *p = placed(page[0], n, end), *g = placed(page[1], n, end), *m = placed(page[2], n, end),
+         *v = placed(page[3], n, end);
+    wide wp[100], wm[100], wv[100];
+    const wide lr = 0.01, b1 = 0.9, b2 = 0.999, eps = 1e-8;
+    for (size_t i = 0; i < n; i++)
+        wp[i] = p[i] = (real)uniform(-1, 1), wm[i] = m[i] = 0, wv[i] = v[i] = 0;
+    for (int t = 1; t <= 10; t++) {
+        for (size_t i = 0; i < n; i++)
+            g[i] = (real)uniform(-1, 1);
+        KERNEL(adam)(p, g, m, v, n, 0.01, 0.9, 0.999, 1e-8, 1 - pow(0.9, t), 1 - pow(0.999, t), decay, decoupled);
+        for (size_t i = 0; i < n; i++) {
+            wide d = g[i] + (wide)decay * wp[i];
+            wp[i] -= lr * (wide)decoupled * wp[i];
+            wm[i] = b1 * wm[i] + (1 - b1) * d, wv[i] = b2 * wv[i] + (1 - b2) * d * d;
+            wp[i] -= lr * (wm[i] / (1 - WIDE(pow)(b1, t))) / (WIDE(sqrt)(wv[i] / (1 - WIDE(pow)(b2, t))) + eps);
+            check(fabs((double)(p[i] - wp[i])) < PICK(1e-6, 1e-14), "adam");
+        }
+    }
+}
+
+static void sgd(size_t n, int end, double momentum, double decay, int nesterov) {
+    real *p = placed(page[0], n, end), *g = placed(page[1], n, end),
+         *m = momentum != 0 ? placed(page[2], n, end) : NULL;
+    wide wp[100], wm[100];
+    for (size_t i = 0; i < n; i++)
+        wp[i] = p[i] = (real)uniform(-1, 1), wm[i] = 0;
+    for (size_t i = 0; i < n && m; i++)
+        m[i] = 0;
+    for (int t = 1; t <= 5; t++) {
+        for (size_t i = 0; i < n; i++)
+            g[i] = (real)uniform(-1, 1);
+        KERNEL(sgd)(p, g, m, n, 0.1, momentum, decay, nesterov);
+        for (size_t i = 0; i < n; i++) {
+            wide d = g[i] + (wide)decay * wp[i];
+            wm[i] = (wide)momentum * wm[i] + d;
+            wp[i] -= (wide)0.1 * (momentum == 0 ? d : nesterov ? d + (wide)momentum * wm[i] : wm[i]);
+            check(fabs((double)(p[i] - wp[i])) < PICK(1e-6, 1e-14), "sgd");
+        }
+    }
+}
+
+/* every element of y (rows, cols) is x at its strides, whatever their sign; and back */
+static void strided(size_t rows, size_t cols, ptrdiff_t row_stride, ptrdiff_t col_stride) {
+    static real x[1 << 16], y[1 << 14], back[1 << 16];
+    ptrdiff_t origin = 1 << 15;
+    for (size_t i = 0; i < 1 << 16; i++)
+        x[i] = (real)i, back[i] = -1;
+    real *dense = placed(page[0], rows * cols, 1);
+    KERNEL(gather_strided)(x + origin, dense, rows, cols, row_stride, col_stride);
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++)
+            check(dense[i * cols + j] == x[origin + (ptrdiff_t)i * row_stride + (ptrdiff_t)j * col_stride],
+                  "gather_strided");
+    memcpy(y, dense, rows * cols * sizeof(real));
+    KERNEL(scatter_strided)(y, back + origin, rows, cols, row_stride, col_stride);
+    size_t written = 0;
+    for (size_t i = 0; i < 1 << 16; i++)
+        written += back[i] != -1, check(back[i] == -1 || back[i] == x[i], "scatter_strided");
+    check(written == rows * cols, "scatter_strided writes each element");
+}
+
+static void elementwise(size_t n, int end) {
+    real *a = placed(page[0], n, end), *b = placed(page[1], n, end), *y = placed(page[2], n, end), was[200];
+    unsigned char *mask = (unsigned char *)page[3] + (end ? GUARDED_BYTES - n : 0);
+    for (size_t i = 0; i < n; i++)
+        a[i] = (real)uniform(-1, 1), b[i] = (real)uniform(-1, 1), mask[i] = uniform(0, 1) < 0.5;
+    for (size_t sa = 0; sa < 2 && n; sa++)
+        for (size_t sb = 0; sb < 2; sb++) {
+            KERNEL(where)(mask, a, b, y, n, sa, sb);
+            for (size_t i = 0; i < n; i++)
+                check(y[i] == (mask[i] ? a[i * sa] : b[i * sb]), "where");
+        }
+    memcpy(was, b, n * sizeof *b);
+    KERNEL(accumulate)(a, b, n, 0.5);
+    for (size_t i = 0; i < n; i++)
+        check(LIBM(fabs)(b[i] - (was[i] + a[i] / 2)) <= EPSILON, "accumulate");
+    KERNEL(fill)(y, n, 0.25);
+    for (size_t i = 0; i < n; i++)
+        check(y[i] == R(0.25), "fill");
+#ifdef CDL_REAL_f32
+    double *from = (double *)page[0] + (end ? GUARDED_BYTES / sizeof(double) - n : 0);
+#else
+    float *from = (float *)page[0] + (end ? GUARDED_BYTES / sizeof(float) - n : 0);
+#endif
+    for (size_t i = 0; i < n; i++)
+        from[i] = 1 / (1 + (real)i);
+    KERNEL(convert)(from, y, n);
+    for (size_t i = 0; i < n; i++)
+        check(y[i] == (real)from[i], "convert");
+}
+
+static void indexed(size_t n) {
+    enum { ROWS = 7, COUNT = 20 };
+    real *x = placed(page[0], ROWS * n, 1), *y = placed(page[1], COUNT * n, 1);
+    real *sum = placed(page[2], ROWS * n, 1), *g = placed(page[3], COUNT * n, 1);
+    int64_t index[COUNT];
+    for (size_t i = 0; i < COUNT; i++)
+        index[i] = (int64_t)uniform(0, ROWS);
+    for (size_t i = 0; i < ROWS * n; i++)
+        x[i] = (real)i, sum[i] = 0;
+    for (size_t i = 0; i < COUNT * n; i++)
+        g[i] = (real)(i % 9); /* small integers: sums are exact */
+    KERNEL(gather_rows)(x, index, y, COUNT, n);
+    KERNEL(scatter_add_rows)(g, index, sum, COUNT, n, 0, 3);
+    KERNEL(scatter_add_rows)(g, index, sum, COUNT, n, 3, ROWS);
+    for (size_t i = 0; i < COUNT; i++)
+        for (size_t j = 0; j < n; j++)
+            check(y[i * n + j] == x[(size_t)index[i] * n + j], "gather_rows");
+    for (size_t r = 0; r < ROWS; r++)
+        for (size_t j = 0; j < n; j++) {
+            real want = 0;
+            for (size_t i = 0; i < COUNT; i++)
+                want += (size_t)index[i] == r ? g[i * n + j] : 0;
+            check(sum[r * n + j] == want, "scatter_add_rows");
+        }
+}
+
+int main(void) {
+    for (int i = 0; i < 4; i++)
+        page[i] = guarded();
+    for (size_t n = 0; n <= 2 * VLEN + 1; n++)
+        for (int end = 0; end < 2; end++) {
+            adam(n, end, 0, 0), adam(n, end, 0.1, 0), adam(n, end, 0, 0.1);
+            sgd(n, end, 0, 0, 0), sgd(n, end, 0, 0.1, 0), sgd(n, end, 0.9, 0.1, 0), sgd(n, end, 0.9, 0, 1);
+            elementwise(n, end), elementwise(n + 64, end);
+        }
+    const size_t sizes[] = {0, 1, 2, VLEN - 1, VLEN, VLEN + 1, 2 * VLEN + 3};
+    for (size_t i = 0; i < 7; i++)
+        for (size_t j = 0; j < 7; j++) {
+            size_t rows = sizes[i], cols = sizes[j];
+            ptrdiff_t dense = (ptrdiff_t)cols, tall = (ptrdiff_t)rows;
+            strided(rows, cols, dense, 1), strided(rows, cols, dense + 5, 1), strided(rows, cols, -dense, 1);
+            strided(rows, cols, 1, tall + 0), strided(rows, cols, 1, tall + 2), strided(rows, cols, 1, -tall - 1);
+            strided(rows, cols, 3 * dense, 3), strided(rows, cols, -1, tall), strided(rows, cols, dense, -1);
+        }
+    indexed(1), indexed(5), indexed(VLEN), indexed(2 * VLEN + 1);
+    return failures != 0;
+}
