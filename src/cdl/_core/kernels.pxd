@@ -47,6 +47,10 @@ cdef extern from "kernels.h" nogil:
                          void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
         void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
                           void* target, Py_ssize_t target_row) noexcept nogil
+        void (*cast)(const void* x, void* y, size_t n, int kind) noexcept nogil
+        void (*where_forward)(const void* mask, const void* a, const void* b, void* y, size_t n, size_t sm, size_t sa,
+                              size_t sb) noexcept nogil
+        void (*where_backward)(const void* mask, const void* g, void* d, size_t n, size_t sm, int keep) noexcept nogil
 
     int cdl_cpu_isa()
     const cdl_kernels* cdl_kernel_table(int precision, int isa)

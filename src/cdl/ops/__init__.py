@@ -4,13 +4,15 @@ Each module lists its public functions in `__all__`, its methods of Tensor in `M
 answers for in `NUMPY`; this file brings them together.
 """
 from cdl._core.tensor import METHODS, Tensor
-from cdl.ops import gemm, index, protocol, shape, unary
+from cdl.ops import activation, binary, gemm, index, protocol, shape, unary
+from cdl.ops.activation import *
+from cdl.ops.binary import *
 from cdl.ops.gemm import *
 from cdl.ops.index import *
 from cdl.ops.shape import *
 from cdl.ops.unary import *
 
-_FAMILIES = (gemm, index, protocol, shape, unary)
+_FAMILIES = (activation, binary, gemm, index, protocol, shape, unary)
 
 
 def _install(family):
