@@ -78,6 +78,10 @@ cdef extern from "kernels.h" nogil:
                                       size_t n) noexcept nogil
         void (*cross_entropy_backward)(const void* x, const int64_t* labels, const void* lse, const void* g,
                                        size_t g_step, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*cast)(const void* x, void* y, size_t n, int kind) noexcept nogil
+        void (*where_forward)(const void* mask, const void* a, const void* b, void* y, size_t n, size_t sm, size_t sa,
+                              size_t sb) noexcept nogil
+        void (*where_backward)(const void* mask, const void* g, void* d, size_t n, size_t sm, int keep) noexcept nogil
 
     int cdl_cpu_isa()
     const cdl_kernels* cdl_kernel_table(int precision, int isa)

@@ -1,15 +1,35 @@
 """Elementwise y = f(x): every row of kernels/unary.def."""
+from cdl._core.cast cimport cast
 from cdl._core.copy cimport contiguous
-from cdl._core.gate cimport as_float, finish
+from cdl._core.gate cimport as_any, finish
 from cdl._core.kernels cimport CDL_UNARY_COUNT, K, SAVED_X, UNARY_SAVED
 from cdl._core.tape cimport give, record, recording
-from cdl._core.tensor cimport ITEMSIZE, READS_A, Node, Tensor, empty_like, hooks
+from cdl._core.tensor cimport F32, F64, ITEMSIZE, READS_A, Node, Tensor, empty_like, hooks
 from cdl._core.threads cimport run_tasks, task_t
 
 cimport cython
 
+import numpy as np
+
+from cdl._core.kernels import UNARY
+
+cdef extern from "Python.h":
+    enum: METH_O
+    ctypedef struct PyMethodDef:
+        const char* ml_name
+        void* ml_meth
+        int ml_flags
+        const char* ml_doc
+    object PyCFunction_NewEx(PyMethodDef* method, object self, object module)
+
 cdef enum:
     BLOCK = 1 << 14     # elements of a task: x, y and g of float32 together stay in a 1 MB L2
+
+cdef list NAMES = list(UNARY)
+# Integers and booleans stay what they are here: NumPy's own functions.
+cdef dict WHOLE = {UNARY[name]: function for name, function in (
+    ("abs", np.abs), ("negative", np.negative), ("square", np.square), ("sign", np.sign),
+    ("floor", np.copy), ("ceil", np.copy), ("round", np.copy))}
 
 
 cdef struct Job:
@@ -42,7 +62,7 @@ cdef class UnaryNode(Node):
     cdef double p, q
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
-        cdef Tensor x = contiguous(self.a), dx = empty_like(g)
+        cdef Tensor x = contiguous(self.a) if UNARY_SAVED[self.op] & SAVED_X else y, dx = empty_like(g)
         cdef Job job = Job(self.op, g.kind, x.ptr, y.ptr, g.ptr, dx.ptr, g.size, self.p, self.q)
         run(backward_task, &job)
         return give(self.a, dx, True)
@@ -65,14 +85,38 @@ cdef Tensor apply(int op, Tensor x, double p, double q):
     return y
 
 
+cdef object operate(int op, object x, double p, double q):
+    cdef Tensor t
+    if type(x) is Tensor and (<Tensor>x).kind <= F64:
+        return apply(op, <Tensor>x, p, q)
+    t = as_any(x, NAMES[op])
+    if t.kind > F64 and op in WHOLE:
+        return finish(as_any(WHOLE[op](t.numpy()), NAMES[op]), type(x) is Tensor)
+    return finish(apply(op, cast(t, F32) if t.kind > F64 else t, p, q), type(x) is Tensor)
+
+
 def unary(int op, x, double p=0.0, double q=0.0):
     """y = f(x), the op of index `op` in `kernels.UNARY` with its parameters p and q."""
     if not 0 <= op < CDL_UNARY_COUNT:
         raise ValueError(f"unary: op must be 0 to {CDL_UNARY_COUNT - 1}, got {op}")
-    return finish(apply(op, as_float(x, "unary"), p, q), type(x) is Tensor)
+    return operate(op, x, p, q)
 
 
 cdef object operator(int op, object x):
-    return finish(apply(op, as_float(x, "unary"), 0.0, 0.0), type(x) is Tensor)
+    return operate(op, x, 0.0, 0.0)
 
 hooks.unary = operator
+
+
+# --- one callable per op ----------------------------------------------------------------------------------------------
+# A function that carries its op as `self` and takes its argument as it is costs half of one that unpacks a tuple.
+cdef object call(object self, object x):
+    return operate(self, x, 0.0, 0.0)
+
+cdef PyMethodDef method
+method.ml_name, method.ml_meth, method.ml_flags, method.ml_doc = "unary", <void*>call, METH_O, NULL
+
+
+def function(str name):
+    """The op of that name in `kernels.UNARY` as a function of x alone."""
+    return PyCFunction_NewEx(&method, UNARY[name], __name__)

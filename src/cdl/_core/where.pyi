@@ -1,0 +1,3 @@
+from typing import Any
+
+def where(condition: Any, a: Any, b: Any) -> Any: ...
