@@ -1,6 +1,6 @@
 /* uses: optim.c copy.c index.c
  *
- * Optimizer updates against their formulas in a wider type; copies, fills, selections and indexed rows element by
+ * Optimizer updates against their formulas in a wider type; copies and indexed rows element by
  * element.
  */
 #include "driver.h"
@@ -71,36 +71,6 @@ static void strided(size_t rows, size_t cols, ptrdiff_t row_stride, ptrdiff_t co
     check(written == rows * cols, "scatter_strided writes each element");
 }
 
-static void elementwise(size_t n, int end) {
-    real *a = placed(page[0], n, end), *b = placed(page[1], n, end), *y = placed(page[2], n, end), was[200];
-    unsigned char *mask = (unsigned char *)page[3] + (end ? GUARDED_BYTES - n : 0);
-    for (size_t i = 0; i < n; i++)
-        a[i] = (real)uniform(-1, 1), b[i] = (real)uniform(-1, 1), mask[i] = uniform(0, 1) < 0.5;
-    for (size_t sa = 0; sa < 2 && n; sa++)
-        for (size_t sb = 0; sb < 2; sb++) {
-            KERNEL(where)(mask, a, b, y, n, sa, sb);
-            for (size_t i = 0; i < n; i++)
-                check(y[i] == (mask[i] ? a[i * sa] : b[i * sb]), "where");
-        }
-    memcpy(was, b, n * sizeof *b);
-    KERNEL(accumulate)(a, b, n, 0.5);
-    for (size_t i = 0; i < n; i++)
-        check(LIBM(fabs)(b[i] - (was[i] + a[i] / 2)) <= EPSILON, "accumulate");
-    KERNEL(fill)(y, n, 0.25);
-    for (size_t i = 0; i < n; i++)
-        check(y[i] == R(0.25), "fill");
-#ifdef CDL_REAL_f32
-    double *from = (double *)page[0] + (end ? GUARDED_BYTES / sizeof(double) - n : 0);
-#else
-    float *from = (float *)page[0] + (end ? GUARDED_BYTES / sizeof(float) - n : 0);
-#endif
-    for (size_t i = 0; i < n; i++)
-        from[i] = 1 / (1 + (real)i);
-    KERNEL(convert)(from, y, n);
-    for (size_t i = 0; i < n; i++)
-        check(y[i] == (real)from[i], "convert");
-}
-
 static void indexed(size_t n) {
     enum { ROWS = 7, COUNT = 20 };
     real *x = placed(page[0], ROWS * n, 1), *y = placed(page[1], COUNT * n, 1);
@@ -134,7 +104,6 @@ int main(void) {
         for (int end = 0; end < 2; end++) {
             adam(n, end, 0, 0), adam(n, end, 0.1, 0), adam(n, end, 0, 0.1);
             sgd(n, end, 0, 0, 0), sgd(n, end, 0, 0.1, 0), sgd(n, end, 0.9, 0.1, 0), sgd(n, end, 0.9, 0, 1);
-            elementwise(n, end), elementwise(n + 64, end);
         }
     const size_t sizes[] = {0, 1, 2, VLEN - 1, VLEN, VLEN + 1, 2 * VLEN + 3};
     for (size_t i = 0; i < 7; i++)

@@ -47,26 +47,6 @@ cdef extern from "kernels.h" nogil:
                          void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
         void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
                           void* target, Py_ssize_t target_row) noexcept nogil
-        void (*fill)(void* y, size_t n, double value) noexcept nogil
-        void (*accumulate)(const void* x, void* y, size_t n, double scale) noexcept nogil
-        void (*where)(const void* mask, const void* a, const void* b, void* y, size_t n, size_t sa,
-                      size_t sb) noexcept nogil
-        void (*convert)(const void* x, void* y, size_t n) noexcept nogil
-        void (*sum_rows)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
-        void (*product_rows)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
-        void (*max_rows)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
-        void (*min_rows)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
-        void (*sum_square_rows)(const void* x, const void* shift, void* y, size_t rows, size_t n) noexcept nogil
-        void (*sum_columns)(const void* x, void* y, size_t n, size_t width, size_t cols) noexcept nogil
-        void (*product_columns)(const void* x, void* y, size_t n, size_t width, size_t cols) noexcept nogil
-        void (*max_columns)(const void* x, void* y, size_t n, size_t width, size_t cols) noexcept nogil
-        void (*min_columns)(const void* x, void* y, size_t n, size_t width, size_t cols) noexcept nogil
-        void (*sum_square_columns)(const void* x, const void* shift, void* y, size_t n, size_t width,
-                                   size_t cols) noexcept nogil
-        void (*arg_extreme_rows)(const void* x, int64_t* index, size_t rows, size_t n, int sign) noexcept nogil
-        void (*arg_extreme_columns)(const void* x, int64_t* index, size_t n, size_t width, size_t cols,
-                                    int sign) noexcept nogil
-        void (*cumsum_rows)(const void* x, void* y, size_t rows, size_t n, int reverse) noexcept nogil
         void (*softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
         void (*softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n) noexcept nogil
         void (*log_softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
@@ -82,6 +62,37 @@ cdef extern from "kernels.h" nogil:
         void (*where_forward)(const void* mask, const void* a, const void* b, void* y, size_t n, size_t sm, size_t sa,
                               size_t sb) noexcept nogil
         void (*where_backward)(const void* mask, const void* g, void* d, size_t n, size_t sm, int keep) noexcept nogil
+
+        void (*arg_cols)(const void* x, void* values, int64_t* index, size_t n, size_t cols, size_t stride, size_t first,
+                         int largest) noexcept nogil
+        void (*arg_fold)(const void* values, int64_t* index, size_t n, size_t cols, int largest) noexcept nogil
+        void (*arg_rows)(const void* x, void* values, int64_t* index, size_t rows, size_t n, size_t stride, size_t first,
+                         int largest) noexcept nogil
+        void (*cumsum_cols)(const void* x, void* y, size_t n, size_t cols, size_t stride, int reverse) noexcept nogil
+        void (*cumsum_rows)(const void* x, void* y, size_t rows, size_t n, int reverse) noexcept nogil
+        void (*expand_cols)(const void* g, void* dx, size_t n, size_t cols, size_t stride, double scale) noexcept nogil
+        void (*expand_rows)(const void* g, void* dx, size_t rows, size_t n, double scale) noexcept nogil
+        void (*extreme_backward_cols)(const void* x, const void* y, const void* g, void* dx, size_t n, size_t cols,
+                                      size_t stride) noexcept nogil
+        void (*extreme_backward_rows)(const void* x, const void* y, const void* g, void* dx, size_t rows,
+                                      size_t n) noexcept nogil
+        void (*prod_backward_cols)(const void* x, const void* g, void* dx, size_t n, size_t cols,
+                                   size_t stride) noexcept nogil
+        void (*prod_backward_rows)(const void* x, const void* g, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*reduce_cols)(int op, const void* x, const void* shift, void* y, size_t n, size_t cols, size_t stride,
+                            double divisor) noexcept nogil
+        void (*reduce_rows)(int op, const void* x, const void* shift, void* y, size_t rows, size_t n, size_t stride,
+                            double divisor) noexcept nogil
+        void (*squares_backward_cols)(const void* x, const void* mean, const void* g, void* dx, size_t n, size_t cols,
+                                      size_t stride, double scale) noexcept nogil
+        void (*squares_backward_rows)(const void* x, const void* mean, const void* g, void* dx, size_t rows, size_t n,
+                                      double scale) noexcept nogil
+
+    enum: REDUCE_SUM "CDL_REDUCE_SUM"
+    enum: REDUCE_SQUARES "CDL_REDUCE_SQUARES"
+    enum: REDUCE_MAX "CDL_REDUCE_MAX"
+    enum: REDUCE_MIN "CDL_REDUCE_MIN"
+    enum: REDUCE_PROD "CDL_REDUCE_PROD"
 
     int cdl_cpu_isa()
     const cdl_kernels* cdl_kernel_table(int precision, int isa)

@@ -1,4 +1,4 @@
-/* Copies between strided and dense arrays, fills, selections and conversions. */
+/* Copies between strided and dense arrays. */
 #include "vec.h"
 
 /* Interleave the lower (upper) halves of a and b: a0 b0 a1 b1 ... */
@@ -82,50 +82,4 @@ void KERNEL(scatter_strided)(const void *x, void *y, size_t rows, size_t cols, p
             for (size_t j = 0; j < cols; j++)
                 row[(ptrdiff_t)j * col_stride] = xs[i * cols + j];
     }
-}
-
-/* y[:] = value */
-void KERNEL(fill)(void *y, size_t n, double value) {
-    for (size_t i = 0; i < n; i += VLEN)
-        v_store_n((real *)y + i, v_set((real)value), n - i);
-}
-
-/* y += scale x */
-void KERNEL(accumulate)(const void *x, void *y, size_t n, double scale) {
-    const real factor = (real)scale;
-    for (size_t i = 0; i < n; i += VLEN)
-        v_store_n((real *)y + i, v_load_n((const real *)y + i, n - i) + factor * v_load_n((const real *)x + i, n - i),
-                  n - i);
-}
-
-VEC void select_bytes(const unsigned char *restrict mask, const real *restrict a, const real *restrict b,
-                      real *restrict y, size_t n, size_t sa, size_t sb) {
-    for (size_t i = 0; i < n; i++) {
-        real yes = a[i * sa], no = b[i * sb];
-        y[i] = mask[i] ? yes : no;
-    }
-}
-
-/* y[i] = mask[i] ? a[i] : b[i]; mask of bytes, sa and sb 1, or 0 for an operand of one value. y overlaps nothing */
-void KERNEL(where)(const void *mask, const void *a, const void *b, void *y, size_t n, size_t sa, size_t sb) {
-    /* the four calls differ in constants, which lets each become a vector loop */
-    if (sa && sb)
-        select_bytes(mask, a, b, y, n, 1, 1);
-    else if (sa)
-        select_bytes(mask, a, b, y, n, 1, 0);
-    else if (sb)
-        select_bytes(mask, a, b, y, n, 0, 1);
-    else
-        select_bytes(mask, a, b, y, n, 0, 0);
-}
-
-#ifdef CDL_REAL_f32
-typedef double other;
-#else
-typedef float other;
-#endif
-/* y = x converted from the other precision to this one */
-void KERNEL(convert)(const void *restrict x, void *restrict y, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        ((real *)y)[i] = (real)((const other *)x)[i];
 }
