@@ -58,8 +58,8 @@ cdef long long ASLEEP_AFTER = 250_000
 # ones, and they gain even from half a processor.
 cdef double SMALL_WORK = 10_000.0
 # What teams saved, in ns, less what waiting for a member cost. Below 0 they are a loss of late, and small work keeps to
-# one thread for 10 ms, after each relapse for twice as long, up to 1 s, when a relapse, some time slices of 3 ms lost, is
-# 1 % of the time. One such slice is credited to begin with; at three, earlier losses are forgotten.
+# one thread for 10 ms, after each relapse for twice as long, up to 1 s, when a relapse, some time slices of 3 ms lost,
+# is 1 % of the time. One such slice is credited to begin with; at three, earlier losses are forgotten.
 cdef long long FIRST_CREDIT = 3_000_000, CREDIT_LIMIT = 9_000_000
 cdef long long SHORTEST_CALM = 10_000_000, LONGEST_CALM = 1_000_000_000
 # Of the estimate: more work than that in a region is not believed. Longer means that a member was off its processor.
