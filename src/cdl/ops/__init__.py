@@ -4,17 +4,18 @@ Each module lists its public functions in `__all__`, its methods of Tensor in `M
 answers for in `NUMPY`; this file brings them together.
 """
 from cdl._core.tensor import METHODS, Tensor
-from cdl.ops import custom, gemm, index, products, protocol, shape, unary
+from cdl.ops import custom, gemm, index, products, protocol, reduce, shape, unary
 from cdl.ops import einsum as _einsum
 from cdl.ops.custom import *
 from cdl.ops.einsum import *
 from cdl.ops.gemm import *
 from cdl.ops.index import *
 from cdl.ops.products import *
+from cdl.ops.reduce import *
 from cdl.ops.shape import *
 from cdl.ops.unary import *
 
-_FAMILIES = (custom, _einsum, gemm, index, products, protocol, shape, unary)
+_FAMILIES = (custom, _einsum, gemm, index, products, protocol, reduce, shape, unary)
 
 
 def _install(family):

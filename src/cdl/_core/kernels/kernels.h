@@ -43,6 +43,9 @@ typedef struct cdl_kernels {
 #undef KERNEL_ROW
 } cdl_kernels;
 
+/* What reduce_rows and reduce_cols compute. */
+enum cdl_reduce { CDL_REDUCE_SUM, CDL_REDUCE_SQUARES, CDL_REDUCE_MAX, CDL_REDUCE_MIN, CDL_REDUCE_PROD };
+
 enum cdl_isa { CDL_ISA_base, CDL_ISA_avx2, CDL_ISA_avx512, CDL_ISA_COUNT };
 
 /* The best instruction set of this processor among those that were built. */
