@@ -189,3 +189,17 @@ def test_views_and_transposes(rng):
     t.var((0, 2)).backward(np.arange(7.0))
     wanted = 2 / 48 * (x - x.mean((0, 2), keepdims=True)) * np.arange(7.0)[None, :, None]
     np.testing.assert_allclose(t.grad.numpy(), wanted, atol=1e-15)
+
+
+def test_numpy_functions_reach_the_ops(rng):
+    x = rng.standard_normal((4, 5))
+    t = cdl.Tensor(x, requires_grad=True)
+    for function in (np.sum, np.mean, np.var, np.std, np.max, np.amin, np.prod, np.argmax, np.argmin, np.cumsum,
+                     np.add.reduce, np.maximum.reduce, np.minimum.reduce, np.multiply.reduce, np.add.accumulate):
+        for options in ({}, {"axis": 1}):
+            y = function(t, **options)
+            assert isinstance(y, cdl.Tensor)
+            np.testing.assert_allclose(y.numpy(), function(x, **options), rtol=1e-13)
+            assert y.requires_grad == (y.dtype == np.float64)
+    np.testing.assert_allclose(np.linalg.norm(t, axis=1).numpy(), np.linalg.norm(x, axis=1), rtol=1e-13)
+    np.testing.assert_allclose(t.var(1, ddof=1, keepdims=True).numpy(), x.var(1, ddof=1, keepdims=True), rtol=1e-13)

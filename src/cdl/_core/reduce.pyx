@@ -173,6 +173,20 @@ cdef void variance_task(void* job, size_t task) noexcept nogil:
     reduce_span(j, &p, REDUCE_SQUARES, j.mean, j.out, j.scale)
 
 
+cdef void fold_sums(Tensor part, Tensor y, Py_ssize_t chunks, double divisor) noexcept:
+    """y[o] = the sum of part[o, :] / divisor, in double: a few large numbers, where float32 would round each time."""
+    cdef Py_ssize_t o, k
+    cdef double total
+    for o in range(y.size):
+        total = 0
+        for k in range(o * chunks, (o + 1) * chunks):
+            total += (<float*>part.ptr)[k] if y.kind == F32 else (<double*>part.ptr)[k]
+        if y.kind == F32:
+            (<float*>y.ptr)[o] = <float>(total / divisor)
+        else:
+            (<double*>y.ptr)[o] = total / divisor
+
+
 cdef int reduce_into(int op, Tensor x, Layout* s, Tensor mean, Tensor y, double divisor) except -1:
     """y = the op of the kernels over dense x, sums / divisor; mean is what SQUARES are taken about, or None for 0."""
     cdef Tensor part = y
@@ -187,6 +201,9 @@ cdef int reduce_into(int op, Tensor x, Layout* s, Tensor mean, Tensor y, double 
     job.mean, job.scale = NULL if mean is None else mean.ptr, divisor if s.chunks == 1 else 1
     run_tasks(reduce_task, &job, s.tasks, x.size * MICROSECONDS)
     if s.chunks == 1:
+        return 0
+    if s.inner == 1 and fold == REDUCE_SUM:
+        fold_sums(part, y, s.chunks, divisor)
         return 0
     if s.inner == 1:
         K[x.kind].reduce_rows(fold, part.ptr, NULL, y.ptr, s.outer, s.chunks, s.chunks, divisor)

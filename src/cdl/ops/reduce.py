@@ -202,6 +202,6 @@ METHODS = {name: globals()[name] for name in __all__ if name != "norm"}
 NUMPY = {
     np.sum: sum, np.mean: mean, np.var: var, np.std: std, np.max: max, np.amax: max, np.min: min, np.amin: min,
     np.prod: prod, np.argmax: argmax, np.argmin: argmin, np.cumsum: cumsum, np.linalg.norm: norm,
+    np.add.reduce: sum, np.multiply.reduce: prod, np.maximum.reduce: max, np.minimum.reduce: min,
+    np.add.accumulate: cumsum,
 }
-REDUCE = {np.add: sum, np.multiply: prod, np.maximum: max, np.minimum: min}     # ufunc.reduce, whose axis is 0 by default
-ACCUMULATE = {np.add: cumsum}
