@@ -1,4 +1,5 @@
 """cdl: a small, fast deep-learning library for CPUs."""
+from cdl._core.memory import clear_memory, memory_stats, set_memory_limit
 from cdl._core.tape import no_grad
 from cdl._core.tensor import Tensor
 from cdl._core.threads import get_num_threads, set_num_threads

@@ -1,16 +1,16 @@
 """Elements by index: take, the keys of t[...] (slices, integers, arrays, masks) and their gradient, a scatter-add."""
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
 cimport cython
 
-from cdl._core.copy cimport contiguous
+from cdl._core.copy cimport contiguous, copy_of
 from cdl._core.gate cimport as_any, finish
 from cdl._core.kernels cimport K
 from cdl._core.shape cimport View, add_axis, dense_steps, permute, reshape_to, view
 from cdl._core.tape cimport give, record, recording, touch
-from cdl._core.tensor cimport (BOOL, F32, F64, I64, ITEMSIZE, MAXDIM, READS_NONE, Node, Tensor, empty_like, hooks,
-                               new_tensor, normal_axis, shape_of)
+from cdl._core.tensor cimport (BOOL, F32, F64, I64, ITEMSIZE, MAXDIM, READS_B, Node, Tensor, empty_like, hooks,
+                               new_tensor, normal_axis, same_dims, shape_of)
 from cdl._core.threads cimport run_tasks
 
 import numpy as np
@@ -21,6 +21,7 @@ cdef extern from *:
     Py_ssize_t PySlice_AdjustIndices(Py_ssize_t length, Py_ssize_t* start, Py_ssize_t* stop, Py_ssize_t step)
 
 cdef object ndarray = np.ndarray
+cdef object INT64 = np.dtype(np.int64), BOOLEAN = np.dtype(np.bool_)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------
@@ -119,9 +120,11 @@ cdef Tensor take_rows(Tensor x, Tensor ids, int axis, int axes):
         r.x, r.y, r.block = dense.ptr, y.ptr, max(1, BLOCK // r.inner)
         run_tasks(gather_task, &r, r.outer * ((r.count + r.block - 1) // r.block), y.size * 0.0004)
     if recording(x):
+        if ids.block is NULL:       # the caller's: they may change before the backward
+            ids = copy_of(ids)
         node = TakeNode.__new__(TakeNode)
         node.axis, node.axes = axis, axes
-        record(y, node, READS_NONE, x, ids)
+        record(y, node, READS_B, x, ids)
     return y
 
 
@@ -130,7 +133,8 @@ cdef Tensor ids_of(object ids, Py_ssize_t rows, str who):
     cdef Tensor t, y
     cdef int64_t k
     cdef Py_ssize_t i
-    if type(ids) is not Tensor:
+    cdef bint odd = False
+    if type(ids) is not Tensor and (type(ids) is not ndarray or ids.dtype != INT64):
         array = np.asarray(ids)
         if array.size == 0 and type(ids) is not ndarray:
             array = array.astype(np.int64)
@@ -142,13 +146,31 @@ cdef Tensor ids_of(object ids, Py_ssize_t rows, str who):
     t = contiguous(as_any(ids, who))
     if t.kind != I64:
         raise IndexError(f"{who}: expected integers to index with, got dtype {t.dtype}")
-    y = empty_like(t)       # of our own: the caller may change ids before the backward
+    for i in range(t.size):     # without a branch: nearly always all are 0 … rows-1
+        odd |= <uint64_t>(<int64_t*>t.ptr)[i] >= <uint64_t>rows
+    if not odd:
+        return t
+    y = empty_like(t)
     for i in range(t.size):
         k = (<int64_t*>t.ptr)[i]
         if k < -rows or k >= rows:
             raise IndexError(f"{who}: index {k} is out of range for length {rows} ({-rows} to {rows - 1})")
         (<int64_t*>y.ptr)[i] = k + rows if k < 0 else k
     return y
+
+
+cdef Tensor ids_of_mask(Tensor mask):
+    """The places of the True elements, the mask taken with one axis."""
+    cdef Tensor dense = contiguous(mask), ids
+    cdef Py_ssize_t i, room = 1, n = 0
+    for i in range(dense.size):
+        room += dense.ptr[i] != 0
+    ids = new_tensor(I64, 1, &room)
+    for i in range(dense.size):     # without a branch; what is written last may be one too many
+        (<int64_t*>ids.ptr)[n] = i
+        n += dense.ptr[i] != 0
+    ids.dims[0] = ids.size = n
+    return ids
 
 
 def take(x, indices, axis=None):
@@ -309,20 +331,29 @@ cdef list masks_as_indices(Tensor x, list parts):
 
 cdef Tensor flat_ids(Tensor x, list arrays, int axis):
     """The arrays, one for each axis of x from `axis` on, as one array of ids into these axes taken together."""
-    cdef Py_ssize_t rows = 1
-    if len(arrays) == 1:
-        return ids_of(arrays[0], x.dims[axis], "index")
-    try:
-        arrays = list(np.broadcast_arrays(*arrays))
-    except ValueError:
-        raise IndexError(f"index: arrays of shapes {', '.join([str(np.shape(a)) for a in arrays])} do not broadcast "
-                         "together") from None
-    total = None
-    for i, array in enumerate(arrays):
-        part = ids_of(array, x.dims[axis + i], "index").numpy()
-        total = part if total is None else total * x.dims[axis + i] + part
-        rows *= x.dims[axis + i]
-    return ids_of(np.ascontiguousarray(total).reshape(arrays[0].shape), rows, "index")
+    cdef list parts = [ids_of(array, x.dims[axis + i], "index") for i, array in enumerate(arrays)]
+    cdef Tensor total, part
+    cdef int64_t* out
+    cdef Py_ssize_t k
+    cdef int i
+    if len(parts) == 1:
+        return parts[0]
+    for part in parts:
+        if not same_dims(part, parts[0]):
+            try:
+                parts = [contiguous(as_any(array, "index"))
+                         for array in np.broadcast_arrays(*[one.numpy() for one in parts])]
+            except ValueError:
+                raise IndexError(f"index: arrays of shapes {', '.join([str(np.shape(a)) for a in arrays])} do not "
+                                 "broadcast together") from None
+            break
+    total = copy_of(parts[0])
+    out = <int64_t*>total.ptr
+    for i in range(1, <int>len(parts)):
+        part = parts[i]
+        for k in range(total.size):
+            out[k] = out[k] * x.dims[axis + i] + (<int64_t*>part.ptr)[k]
+    return total
 
 
 cdef Tensor advanced(Tensor x, tuple key):
@@ -352,6 +383,11 @@ cdef object getitem(Tensor x, object key):
     if x.ndim and (type(key) is int or type(key) is slice):
         return first_axis(x, key)
     if type(key) is not tuple:
+        if x.ndim and (type(key) is Tensor or type(key) is ndarray) and key.ndim:
+            if key.dtype == INT64:
+                return take_rows(x, ids_of(key, x.dims[0], "index"), 0, 1)
+            if key.dtype == BOOLEAN and key.shape == shape_of(x)[:key.ndim]:
+                return take_rows(x, ids_of_mask(as_any(key, "index")), 0, key.ndim)
         key = (key,)
     for one in <tuple>key:
         if is_array(one):

@@ -198,6 +198,21 @@ cdef class PadNode(Node):
         return give(self.a, copy_of(view_of(g, g.ptr + self.offset * ITEMSIZE[g.kind], g.ndim, self.a.dims, steps)), True)
 
 
+cdef int fill_edges(Tensor y, tuple widths, double value) except -1:
+    """Set what lies outside; of a big array not the inside, which is written anyway."""
+    cdef int i
+    if y.size < 1 << 14 and value == 0:
+        memset(y.ptr, 0, y.size * ITEMSIZE[y.kind])
+        return 0
+    array = y.numpy()
+    for i in range(y.ndim):
+        before, after = widths[i]
+        front = (slice(None),) * i
+        array[front + (slice(0, before),)] = value
+        array[front + (slice(y.dims[i] - after, y.dims[i]),)] = value
+    return 0
+
+
 def pad(x, tuple widths, double value=0.0):
     """x with widths[i] = (before, after) elements of `value` around axis i."""
     cdef Tensor t = as_any(x, "pad"), y
@@ -215,10 +230,7 @@ def pad(x, tuple widths, double value=0.0):
             raise ValueError(f"pad: widths must not be negative, got {widths}")
         dims[i] = t.dims[i] + before + after
     y = new_tensor(t.kind, t.ndim, dims)
-    if value == 0:
-        memset(y.ptr, 0, y.size * ITEMSIZE[y.kind])
-    else:
-        y.numpy().fill(value)
+    fill_edges(y, widths, value)
     dense_steps(y, steps)
     for i in range(t.ndim):
         offset += <Py_ssize_t>widths[i][0] * steps[i]

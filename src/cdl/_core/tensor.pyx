@@ -533,10 +533,13 @@ cdef bint same_dims(Tensor a, Tensor b):
 
 cdef int normal_axis(object axis, int ndim, str who) except -1:
     cdef Py_ssize_t k
-    try:
-        k = axis if type(axis) is int else axis.__index__()
-    except AttributeError:
-        raise TypeError(f"{who}: an axis is an integer, got {type(axis).__name__}") from None
+    if type(axis) is int:       # a `try` costs as much as the rest
+        k = axis
+    else:
+        try:
+            k = axis.__index__()
+        except AttributeError:
+            raise TypeError(f"{who}: an axis is an integer, got {type(axis).__name__}") from None
     if not -ndim <= k < ndim:
         raise ValueError(f"{who}: axis {k} is out of range for {ndim} axes (-{ndim} to {ndim - 1})")
     return k + ndim if k < 0 else k

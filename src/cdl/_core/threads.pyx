@@ -3,9 +3,9 @@
 A family asks `threads_for` how many threads its work is worth and hands `parallel_for` independent tasks, a few per
 thread, each writing its own output: then the result has the same bits for every number of threads. Nothing here raises.
 
-With another process on the machine a member of the team may be off its processor for milliseconds while the others wait
-at the end of a region of microseconds. `parallel_for` keeps an account of what its teams saved and lost, and while it is
-overdrawn `threads_for` answers 1 to small work.
+With another process on the machine a member of the team may be off its processor for milliseconds while the others
+wait at the end of a region of microseconds. `parallel_for` keeps an account of what its teams saved and lost, and when
+it is overdrawn `threads_for` answers 1 to small work for a while.
 """
 import operator
 import os
@@ -58,10 +58,10 @@ cdef long long ASLEEP_AFTER = 250_000
 # ones, and they gain even from half a processor.
 cdef double SMALL_WORK = 10_000.0
 # What teams saved, in ns, less what waiting for a member cost. Below 0 they are a loss of late, and small work keeps to
-# one thread for 50 ms, after each relapse for twice as long, up to 1 s: a relapse, some lost time slices of 3 ms, is then
-# 1 % of the time. One such slice is credited to begin with; at three, earlier losses are forgotten.
+# one thread for 10 ms, after each relapse for twice as long, up to 1 s, when a relapse, some time slices of 3 ms lost,
+# is 1 % of the time. One such slice is credited to begin with; at three, earlier losses are forgotten.
 cdef long long FIRST_CREDIT = 3_000_000, CREDIT_LIMIT = 9_000_000
-cdef long long SHORTEST_CALM = 50_000_000, LONGEST_CALM = 1_000_000_000
+cdef long long SHORTEST_CALM = 10_000_000, LONGEST_CALM = 1_000_000_000
 # Of the estimate: more work than that in a region is not believed. Longer means that a member was off its processor.
 cdef double BELIEVABLE = 3.0
 

@@ -379,8 +379,8 @@ def _np_roll(a, shift, axis=None):
     shifts, axes = np.broadcast_arrays(shift, axis)
     y = a
     for by, k in zip(shifts.ravel().tolist(), axes.ravel().tolist(), strict=True):
-        length = y.shape[k]
-        y = _take(y, (np.arange(length) - by) % max(length, 1), k)
+        cut = -by % max(y.shape[k], 1)
+        y = _join.concatenate(_join.split(y, [cut], k)[::-1], k)
     return y
 
 
