@@ -62,38 +62,6 @@ cdef extern from "kernels.h" nogil:
         void (*where_forward)(const void* mask, const void* a, const void* b, void* y, size_t n, size_t sm, size_t sa,
                               size_t sb) noexcept nogil
         void (*where_backward)(const void* mask, const void* g, void* d, size_t n, size_t sm, int keep) noexcept nogil
-
-        void (*arg_cols)(const void* x, void* values, int64_t* index, size_t n, size_t cols, size_t stride, size_t first,
-                         int largest) noexcept nogil
-        void (*arg_fold)(const void* values, int64_t* index, size_t n, size_t cols, int largest) noexcept nogil
-        void (*arg_rows)(const void* x, void* values, int64_t* index, size_t rows, size_t n, size_t stride, size_t first,
-                         int largest) noexcept nogil
-        void (*cumsum_cols)(const void* x, void* y, size_t n, size_t cols, size_t stride, int reverse) noexcept nogil
-        void (*cumsum_rows)(const void* x, void* y, size_t rows, size_t n, int reverse) noexcept nogil
-        void (*expand_cols)(const void* g, void* dx, size_t n, size_t cols, size_t stride, double scale) noexcept nogil
-        void (*expand_rows)(const void* g, void* dx, size_t rows, size_t n, double scale) noexcept nogil
-        void (*extreme_backward_cols)(const void* x, const void* y, const void* g, void* dx, size_t n, size_t cols,
-                                      size_t stride) noexcept nogil
-        void (*extreme_backward_rows)(const void* x, const void* y, const void* g, void* dx, size_t rows,
-                                      size_t n) noexcept nogil
-        void (*prod_backward_cols)(const void* x, const void* g, void* dx, size_t n, size_t cols,
-                                   size_t stride) noexcept nogil
-        void (*prod_backward_rows)(const void* x, const void* g, void* dx, size_t rows, size_t n) noexcept nogil
-        void (*reduce_cols)(int op, const void* x, const void* shift, void* y, size_t n, size_t cols, size_t stride,
-                            double divisor) noexcept nogil
-        void (*reduce_rows)(int op, const void* x, const void* shift, void* y, size_t rows, size_t n, size_t stride,
-                            double divisor) noexcept nogil
-        void (*squares_backward_cols)(const void* x, const void* mean, const void* g, void* dx, size_t n, size_t cols,
-                                      size_t stride, double scale) noexcept nogil
-        void (*squares_backward_rows)(const void* x, const void* mean, const void* g, void* dx, size_t rows, size_t n,
-                                      double scale) noexcept nogil
-
-    enum: REDUCE_SUM "CDL_REDUCE_SUM"
-    enum: REDUCE_SQUARES "CDL_REDUCE_SQUARES"
-    enum: REDUCE_MAX "CDL_REDUCE_MAX"
-    enum: REDUCE_MIN "CDL_REDUCE_MIN"
-    enum: REDUCE_PROD "CDL_REDUCE_PROD"
-
         void (*arg_cols)(const void* x, void* values, int64_t* index, size_t n, size_t cols, size_t stride, size_t first,
                          int largest) noexcept nogil
         void (*arg_fold)(const void* values, int64_t* index, size_t n, size_t cols, int largest) noexcept nogil
