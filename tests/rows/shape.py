@@ -6,8 +6,8 @@ import cdl
 
 SMALL = (((3, 4),), ((2, 3, 4),), ((0, 3),))
 ROWS = [
-    Row("reshape", lambda x: cdl.reshape(x, (4, -1)), lambda x: x.reshape(4, -1), (((3, 4),), ((2, 3, 4),)), ((1 << 20,),),
-        numpy=lambda x: np.reshape(x, (4, -1)),
+    Row("reshape", lambda x: cdl.reshape(x, (4, -1)), lambda x: x.reshape(4, -1),
+        (((3, 4),), ((2, 3, 4),)), ((1 << 20,),), numpy=lambda x: np.reshape(x, (4, -1)),
         raises=(((np.ones(6),), ValueError, r"the 6 elements of shape \(6,\) do not fit \(4, -1\)"),
                 ((None,), TypeError, "got None"))),
     Row("ravel", lambda x: np.ravel(x), lambda x: x.ravel(), SMALL, numpy=np.ravel),
@@ -21,8 +21,9 @@ ROWS = [
     Row("moveaxis", lambda x: cdl.moveaxis(x, (0, 1), (-1, 0)), lambda x: np.moveaxis(x, (0, 1), (-1, 0)),
         (((2, 3, 4),), ((2, 3),)), numpy=lambda x: np.moveaxis(x, (0, 1), (-1, 0)),
         raises=((((2,),), ValueError, "axis 1 is out of range for 1 axes"),)),
-    Row("expand_dims", lambda x: cdl.expand_dims(x, (0, -1)), lambda x: np.expand_dims(x, (0, -1)), (((3,),), ((),), ((2, 0),)),
-        numpy=lambda x: np.expand_dims(x, (0, -1)), raises=((((1,) * 8,), ValueError, "at most 8 axes"),)),
+    Row("expand_dims", lambda x: cdl.expand_dims(x, (0, -1)), lambda x: np.expand_dims(x, (0, -1)),
+        (((3,),), ((),), ((2, 0),)), numpy=lambda x: np.expand_dims(x, (0, -1)),
+        raises=((((1,) * 8,), ValueError, "at most 8 axes"),)),
     Row("squeeze", lambda x: cdl.squeeze(x, 1), lambda x: np.squeeze(x, 1), (((3, 1),), ((1, 1, 2),)),
         numpy=lambda x: np.squeeze(x, 1), raises=((((3, 2),), ValueError, "axis 1 has length 2"),)),
     Row("squeeze all", cdl.squeeze, np.squeeze, (((3, 1),), ((1, 1),), ((1, 0, 1),)), numpy=np.squeeze),
@@ -39,7 +40,8 @@ ROWS = [
         raises=(((), ValueError, "at least one array"), ((1.0,), ValueError, "without axes"),
                 (((2, 3), (2, 4)), ValueError, r"differ only along axis 0, got shapes \(2, 3\), \(2, 4\)"))),
     Row("concatenate last", lambda *xs: cdl.concatenate(xs, -1), lambda *xs: np.concatenate(xs, -1),
-        (((2, 3), (2, 1)), ((2, 1, 3), (2, 1, 0))), ((1024, 512), (1024, 512)), numpy=lambda *xs: np.concatenate(xs, axis=-1)),
+        (((2, 3), (2, 1)), ((2, 1, 3), (2, 1, 0))), ((1024, 512), (1024, 512)),
+        numpy=lambda *xs: np.concatenate(xs, axis=-1)),
     Row("concatenate flat", lambda *xs: cdl.concatenate(xs, None), lambda *xs: np.concatenate(xs, None),
         (((2, 3), (4,)),), numpy=lambda *xs: np.concatenate(xs, axis=None)),
     Row("stack", lambda *xs: cdl.stack(xs, 1), lambda *xs: np.stack(xs, 1), (((2, 3), (2, 3)), ((4,), (4,), (4,))),

@@ -3,4 +3,5 @@ from cdl._core.tensor cimport Tensor
 
 # ids: int64, dense, each 0 … rows-1 (checked by ids_of). x as (outer, rows, inner) gives y (outer, ids, inner).
 cdef Tensor ids_of(object ids, Py_ssize_t rows, str who)        # dense int64 from any integers; IndexError
-cdef Tensor take_rows(Tensor x, Tensor ids, int axis, int axes)     # y dims: x's with `axes` axes from `axis` on as ids'
+# The result has x's dims with the `axes` axes from `axis` on replaced by those of ids.
+cdef Tensor take_rows(Tensor x, Tensor ids, int axis, int axes)

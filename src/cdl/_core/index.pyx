@@ -415,10 +415,11 @@ cdef int setitem(Tensor t, object key, object value) except -1:
         raise RuntimeError("assignment: the value is on the tape, and an assignment would lose its gradient; build the "
                            "result with cdl.where, cdl.concatenate or cdl.stack, or assign value.detach()")
     if x.kind <= F64 and t.kind > F64:
-        raise TypeError(f"assignment: {x.dtype} values do not fit a Tensor of {t.dtype}; convert them with astype first")
+        raise TypeError(f"assignment: {x.dtype} values do not fit a Tensor of {t.dtype}; "
+                        "convert them with astype first")
     if overlaps(t):
-        raise ValueError("assignment: this view shows the same memory more than once (broadcast_to or sliding windows); "
-                         "copy it first with .copy()")
+        raise ValueError("assignment: this view shows the same memory more than once (broadcast_to or sliding "
+                         "windows); copy it first with .copy()")
     touch(t)
     key = tuple([array_key(one) for one in key]) if type(key) is tuple else array_key(key)
     t.numpy()[key] = x.numpy()

@@ -2,7 +2,7 @@
 from cdl._core.tensor cimport MAXDIM, Tensor
 
 
-# A strided view: how to walk x's memory, and the same walk over an array of x's dims in C order (where its gradient goes).
+# A strided view: how to walk x's memory, and the same walk over an array of x's dims in C order (x's gradient).
 cdef struct View:
     int ndim
     int windows                             # the last axes that visit elements again, as sliding windows do

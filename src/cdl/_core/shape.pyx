@@ -1,4 +1,4 @@
-"""Views (reshape, transpose, slices, broadcasting) and joins (concatenate, stack, pad): elements move, none is computed.
+"""Views: reshape, transpose, slices, broadcasting, windows.
 
 A view shares memory with what it was made from, as in NumPy. Its node knows the same walk over a gradient in C order.
 """
@@ -9,6 +9,8 @@ cimport cython
 from cdl._core.copy cimport assign, contiguous, copy_of
 from cdl._core.gate cimport as_any, finish
 from cdl._core.kernels cimport BINARY_ADD, K
+from cdl._core.reduce cimport SUM
+from cdl._core.reduce cimport apply as apply_reduce
 from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport (ITEMSIZE, MAXDIM, READS_NONE, Node, Tensor, empty_like, normal_axis, shape_of,
                                view_of)
@@ -17,8 +19,6 @@ import numpy as np
 
 cdef extern from *:
     long long PyLong_AsLongLongAndOverflow(object k, int* overflow) except? -1
-
-cdef tuple DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
 
 
 # --- the view that every other one is made of -------------------------------------------------------------------------
@@ -349,7 +349,8 @@ def transpose(x, *axes):
     if pair:
         return result(swap(t, axes[0], axes[1], "transpose"), type(x) is Tensor)
     if len(axes) != t.ndim:
-        raise ValueError(f"transpose: expected {t.ndim} axes for shape {shape_of(t)} (or two that change places), got {axes}")
+        raise ValueError(f"transpose: expected {t.ndim} axes for shape {shape_of(t)} (or two that change places), "
+                         f"got {axes}")
     for i in range(t.ndim):
         order[i] = normal_axis(axes[i], t.ndim, "transpose")
         if seen & 1 << order[i]:
@@ -440,12 +441,12 @@ cdef class BroadcastNode(Node):
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Tensor x = self.a, dx
-        cdef int i, new = y.ndim - x.ndim
-        axes = tuple([i for i in range(y.ndim) if i < new or x.dims[i - new] != y.dims[i]])
-        # In double, so that long sums keep float32's accuracy.
-        total = np.sum(g.numpy(), axis=axes, dtype=np.float64).astype(DTYPES[x.kind])
-        dx = as_any(np.ascontiguousarray(total).reshape(shape_of(x)), "broadcast_to")
-        return give(x, copy_of(dx), True)
+        cdef int i, mask = 0, new = y.ndim - x.ndim
+        for i in range(y.ndim):
+            if i < new or x.dims[i - new] != y.dims[i]:
+                mask |= 1 << i
+        dx = apply_reduce(SUM, g, mask, True) if mask else g
+        return give(x, contiguous(reshape_to(dx, x.ndim, x.dims)), False)
 
 
 cdef Tensor broadcast(Tensor x, int ndim, const Py_ssize_t* dims, str who):
@@ -463,7 +464,8 @@ cdef Tensor broadcast(Tensor x, int ndim, const Py_ssize_t* dims, str who):
         raise ValueError(f"{who}: shape {shape_of(x)} does not broadcast to {tuple([dims[i] for i in range(ndim)])}: "
                          "each of its axes, from the last, must have that length or 1")
     if size > 4e18:
-        raise ValueError(f"{who}: shape {tuple([dims[i] for i in range(ndim)])} has more elements than can be addressed")
+        raise ValueError(f"{who}: shape {tuple([dims[i] for i in range(ndim)])} has more elements than "
+                         "memory can address")
     y = view_of(x, x.ptr, ndim, dims, steps)
     if recording(x):
         record(y, BroadcastNode.__new__(BroadcastNode), READS_NONE, x)

@@ -12,12 +12,12 @@ __all__ = ["Function"]
 class Function:
     """An op with a gradient written by hand; subclass it with `forward` and `backward`.
 
-    ``forward(self, *arrays, **options)`` takes the inputs as ndarrays that cannot be written to and returns one array of
-    floats; what the backward needs it keeps on ``self``. ``backward(self, g)`` takes the derivative of the loss by that
-    array and returns the derivative by each input: one array, or a tuple of one per input, None where there is none.
+    ``forward(self, *arrays, **options)`` takes the inputs as ndarrays that cannot be written to and returns one array
+    of floats; what the backward needs it keeps on ``self``. ``backward(self, g)`` takes the derivative of the loss by
+    that array and returns the derivative by each input: one array, or a tuple of one per input, None for none.
 
-    Called as ``MyOp.apply(x, w, option=…)``, or as ``MyOp(setting)(x, w)`` where the class has an ``__init__``. Every call
-    works on a copy of the object, so that one op may be used many times before the backward.
+    Called as ``MyOp.apply(x, w, option=…)``, or as ``MyOp(setting)(x, w)`` where the class has an ``__init__``. Every
+    call works on a copy of the object, so that one op may be used many times before the backward.
 
     Raises
     ------

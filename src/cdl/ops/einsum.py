@@ -81,8 +81,8 @@ def _parse(subscripts, ndims):
         front, dots, back = word.partition("...")
         hidden = ndim - len(front) - len(back)
         if not all(c in string.ascii_letters for c in front + back) or hidden < 0 or (hidden and not dots):
-            raise ValueError(f"einsum: {word!r} in {subscripts!r} must be a letter for each of the operand's {ndim} axes "
-                             "('...' for several)")
+            raise ValueError(f"einsum: {word!r} in {subscripts!r} must be a letter for each of the operand's {ndim} "
+                             "axes ('...' for several)")
         widest = max(widest, hidden)
         terms.append([*front, *range(-hidden, 0), *back])
     if arrow:
@@ -90,9 +90,11 @@ def _parse(subscripts, ndims):
         kept = [*front, *(range(-widest, 0) if dots else ()), *back]
         unknown = set(front + back) - set("".join(words))
         if unknown or len(set(kept)) != len(kept):
-            raise ValueError(f"einsum: the result {right!r} in {subscripts!r} must name axes of the operands, each once")
+            raise ValueError(f"einsum: the result {right!r} in {subscripts!r} must name axes of the operands, each "
+                             "once")
         if not dots and widest:
-            raise ValueError(f"einsum: the result of {subscripts!r} must have '...' too, the operands have {widest} such axes")
+            raise ValueError(f"einsum: the result of {subscripts!r} must have '...' too, for the {widest} axes that "
+                             "the operands have there")
     else:
         letters = "".join(words).replace(".", "")
         kept = [*range(-widest, 0), *sorted(c for c in set(letters) if letters.count(c) == 1)]

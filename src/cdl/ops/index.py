@@ -8,7 +8,7 @@ __all__ = ["take"]
 
 
 def take(x, indices, axis=None):
-    """The elements, or slices along an axis, at the places that `indices` lists: an embedding is ``take(table, ids, 0)``.
+    """The elements, or slices along an axis, at the places in `indices`: an embedding is ``take(table, ids, 0)``.
 
     The gradient of x adds up what arrives at each place, as often as it was taken.
 

@@ -100,7 +100,8 @@ def tensordot(a, b, axes=2):
     if np.ndim(axes) == 0:
         count = int(axes)
         if not 0 <= count <= min(a.ndim, b.ndim):
-            raise ValueError(f"tensordot: axes must be 0 to {min(a.ndim, b.ndim)} for shapes {a.shape} and {b.shape}, got {axes}")
+            raise ValueError(f"tensordot: axes must be 0 to {min(a.ndim, b.ndim)} for shapes {a.shape} and {b.shape}, "
+                             f"got {axes}")
         axes = range(a.ndim - count, a.ndim), range(count)
     first, second = ([k % x.ndim if -x.ndim <= k < x.ndim else x.ndim for k in np.atleast_1d(one).tolist()]
                      for x, one in zip((a, b), axes, strict=True))

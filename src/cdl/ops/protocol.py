@@ -1,8 +1,8 @@
 """The one place that answers NumPy: which function or ufunc called on a Tensor is which op.
 
-Every ops module has a table `NUMPY` of what it differentiates; here stands what has no derivative or a zero one, and how
-the options out=, dtype= and where= are taken. What is in no table is refused with TypeError: a Tensor never becomes an
-object array, and no gradient is lost silently.
+Every ops module has a table `NUMPY` of what it differentiates; here stands what has no derivative or a zero one, and
+how the options out=, dtype= and where= are taken. What is in no table is refused with TypeError: a Tensor never becomes
+an object array, and no gradient is lost silently.
 """
 import difflib
 import functools
@@ -17,7 +17,7 @@ __all__ = []
 DIFFERENTIATED = {}     # NumPy's function or ufunc (or a ufunc's method): ours; ops/__init__.py fills it in
 
 
-# --- what has no derivative: computed by NumPy on plain arrays ----------------------------------------------------------
+# --- what has no derivative: computed by NumPy on plain arrays --------------------------------------------------------
 # A ufunc here gives a Tensor. Those of the second line are constant in steps: their derivative is zero where it exists.
 PLAIN_UFUNCS = {
     np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal, np.isnan, np.isinf, np.isfinite,
@@ -55,7 +55,7 @@ def _wrapped(value):
     return Tensor(value)
 
 
-# --- creation -----------------------------------------------------------------------------------------------------------
+# --- creation ---------------------------------------------------------------------------------------------------------
 def _like(function):
     def like(prototype, *args, dtype=None, order="K", subok=True, shape=None, device=None):
         template = np.empty(prototype.shape if shape is None else shape, dtype or prototype.dtype)
@@ -67,7 +67,7 @@ CREATION = {np.zeros_like: _like(np.zeros_like), np.ones_like: _like(np.ones_lik
             np.full_like: _like(lambda template, fill_value: np.full_like(template, _plain(fill_value)))}
 
 
-# --- refusals -----------------------------------------------------------------------------------------------------------
+# --- refusals ---------------------------------------------------------------------------------------------------------
 def _name(function):
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module.replace('numpy', 'np', 1)}.{function.__name__}" if module.startswith("numpy.linalg") else \
@@ -94,7 +94,7 @@ def _recorded(value):
     return isinstance(value, (tuple, list)) and any(_recorded(one) for one in value)
 
 
-# --- options ------------------------------------------------------------------------------------------------------------
+# --- options ----------------------------------------------------------------------------------------------------------
 # Options and the values under which they change nothing.
 IDLE = {"casting": ("same_kind", "unsafe", "safe"), "order": ("K", "C", "A"), "subok": (True, False), "where": (True,),
         "signature": (None,), "dtype": (None,), "out": (None, (None,)), "keepdims": (False,)}
@@ -129,7 +129,8 @@ def _as_dtype(value, dtype, name):
     """Arguments in the dtype that the computation is to have."""
     if isinstance(value, Tensor):
         if np.dtype(dtype).kind != "f" and _recorded(value):
-            raise TypeError(f"{name}: dtype={np.dtype(dtype)} would lose the gradient; use a float dtype, or detach() first")
+            raise TypeError(f"{name}: dtype={np.dtype(dtype)} would lose the gradient; use a float dtype, or detach() "
+                            "first")
         return value.astype(dtype)
     if isinstance(value, (tuple, list)):
         return type(value)(_as_dtype(one, dtype, name) for one in value)
@@ -139,8 +140,8 @@ def _as_dtype(value, dtype, name):
 def _store(name, result, out, inputs):
     """Put a result into out=; refused where a gradient would be lost."""
     if _recorded(inputs) or _recorded(out):
-        raise TypeError(f"{name}: out= (or an in-place operator on an ndarray) would lose the gradient of a Tensor that the "
-                        "tape follows; use the result, or detach() the Tensor first")
+        raise TypeError(f"{name}: out= (or an in-place operator on an ndarray) would lose the gradient of a Tensor "
+                        "that the tape follows; use the result, or detach() the Tensor first")
     if np.shape(out) != np.shape(result):
         raise ValueError(f"{name}: out must have shape {np.shape(result)}, got {np.shape(out)}")
     if not np.can_cast(result.dtype, out.dtype, "same_kind"):
@@ -167,7 +168,7 @@ def _call(function, name, args, options):
     return function(*args, **_settle(options, function, name))
 
 
-# --- the two hooks ------------------------------------------------------------------------------------------------------
+# --- the two hooks ----------------------------------------------------------------------------------------------------
 def array_ufunc(self, ufunc, method, *inputs, **options):
     """What NumPy calls for ufunc(…) and ufunc.reduce(…) where an argument is a Tensor."""
     if method == "__call__":

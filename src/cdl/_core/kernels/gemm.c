@@ -69,7 +69,7 @@ VEC void tile(const size_t rows, const size_t width, const tile_args *t) {
 #pragma GCC unroll 8
         for (size_t w = 0; w < width; w++) {
             row[w] = load_tile(b, w, width, lanes);
-            if (width == 2) __builtin_prefetch(b + ahead + w * VLEN, 0, 2);
+            if (width == 2 && w * VEC_BYTES % 64 == 0) __builtin_prefetch(b + ahead + w * VLEN, 0, 2); /* once a line */
         }
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++) {
@@ -123,6 +123,10 @@ static tile_kernel *const narrow[] = {EACH_ROW(ENTRY, 1)};
 static tile_kernel *const full[] = {EACH_ROW(ENTRY, 2)};
 static tile_kernel *const wide[] = {EACH_ROW_OF_8(ENTRY) EACH_ROW_OF_4(ENTRY)};
 
+static size_t column_of_b(size_t j, size_t b_panel) {
+    return j / CDL_GEMM_PANEL * b_panel + j % CDL_GEMM_PANEL;
+}
+
 /* a (m, k) by strides a_row and a_col of any value. b (k, n): rows b_row apart, column j at b + j / PANEL * b_panel +
  * j % PANEL; so b_panel is PANEL for b where it lies, and the size of a panel for packed b. c (m, n), rows c_row apart,
  * gets the product, plus bias (n) unless that is NULL, plus its old value where `accumulate`. c overlaps no input. */
@@ -135,10 +139,11 @@ void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, 
         const size_t width = left >= widest * VLEN ? widest : left >= 2 * VLEN ? 2 : 1;
         tile_kernel *const *kernels = width > 2 ? wide : width == 2 ? full : narrow;
         columns = width * VLEN < left ? width * VLEN : left;
-        tile_args t = {k, a, (const real *)b + j / CDL_GEMM_PANEL * b_panel + j % CDL_GEMM_PANEL, (real *)c + j,
-                       bias ? (const real *)bias + j : NULL, a_row, a_col, b_row, c_row, accumulate, columns, 0};
+        const size_t next = j + columns, here = column_of_b(j, b_panel);
+        tile_args t = {k, a, (const real *)b + here, (real *)c + j, bias ? (const real *)bias + j : NULL,
+                       a_row, a_col, b_row, c_row, accumulate, columns, 0};
         /* The last tile of these columns fetches the next ones into L2: b from L3 cost 6 % of (128, 768, 3072). */
-        const ptrdiff_t ahead = b_panel == CDL_GEMM_PANEL && left > columns ? (ptrdiff_t)columns : 0;
+        const ptrdiff_t ahead = next < n ? (ptrdiff_t)(column_of_b(next, b_panel) - here) : 0;
         /* Rows are shared out evenly: two tiles of 8 run faster than one of 14 and one of 2. */
         for (size_t i = 0; i < tiles; i++) {
             const size_t rows = m / tiles + (i < m % tiles);

@@ -4,7 +4,8 @@
 #include "kernels.h"
 
 /* y (n, inner) = the rows ids[0 … n-1] of x (rows, inner). */
-void KERNEL(gather_rows)(const void *restrict x, const int64_t *restrict ids, void *restrict y, size_t n, size_t inner) {
+void KERNEL(gather_rows)(const void *restrict x, const int64_t *restrict ids, void *restrict y, size_t n,
+                         size_t inner) {
     const real *xs = x;
     real *ys = y;
     if (inner == 1) {
