@@ -69,7 +69,8 @@ VEC void tile(const size_t rows, const size_t width, const tile_args *t) {
 #pragma GCC unroll 8
         for (size_t w = 0; w < width; w++) {
             row[w] = load_tile(b, w, width, lanes);
-            if (width == 2 && w * VEC_BYTES % 64 == 0) __builtin_prefetch(b + ahead + w * VLEN, 0, 2); /* once a line */
+            /* once a line; the branch is worth 3 % where a is transposed and nothing is to be fetched */
+            if (width == 2 && ahead && w * VEC_BYTES % 64 == 0) __builtin_prefetch(b + ahead + w * VLEN, 0, 2);
         }
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++) {
