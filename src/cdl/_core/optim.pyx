@@ -3,6 +3,8 @@
 `Fused` walks the parameters; a subclass says how many state arrays a parameter has, which kernel updates it and with
 which numbers. The update of an element depends on nothing else, so chunks of a large parameter are tasks.
 """
+from libc.math cimport pow
+
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_any, as_float
 from cdl._core.kernels cimport K
@@ -197,8 +199,8 @@ cdef class FusedAdam(Fused):
 
     cdef void prepare(self, double* numbers):
         numbers[0], numbers[1], numbers[2], numbers[3] = self.lr, self.beta1, self.beta2, self.eps
-        numbers[4] = 1 - self.beta1 ** <double>self.t
-        numbers[5] = 1 - self.beta2 ** <double>self.t
+        numbers[4] = 1 - pow(self.beta1, <double>self.t)
+        numbers[5] = 1 - pow(self.beta2, <double>self.t)
         numbers[6], numbers[7] = self.decay, self.decoupled
 
 
