@@ -9,8 +9,8 @@ from cdl._core.gate cimport as_any, finish
 from cdl._core.kernels cimport (BINARY_ADD, BINARY_DIVIDE, BINARY_MULTIPLY, BINARY_POWER, BINARY_SAVED, BINARY_SUBTRACT,
                                 CDL_BINARY_COUNT, K, SAVED_A, SAVED_B, UNARY_NEGATIVE)
 from cdl._core.tape cimport give, record, recording, touch
-from cdl._core.tensor cimport (F32, F64, ITEMSIZE, MAXDIM, READS_A, READS_B, Node, Tensor, empty_like, hooks, new_tensor,
-                               same_dims, scalar, shape_of)
+from cdl._core.tensor cimport (F32, F64, ITEMSIZE, MAXDIM, READS_A, READS_B, Node, Tensor, empty_like, hooks,
+                               new_tensor, same_dims, scalar, shape_of)
 from cdl._core.threads cimport run_tasks, task_t
 
 cimport cython
@@ -254,7 +254,8 @@ cdef class NumberNode(Node):
             return give(self.a, g, False)
         t, d = contiguous(self.a), empty_like(g)
         if self.first:
-            job = Job(self.op, g.kind, pointer(&value, g.kind), t.ptr, y.ptr, g.ptr, NULL, d.ptr, 0, 1, g.size, NULL, True)
+            job = Job(self.op, g.kind, pointer(&value, g.kind), t.ptr, y.ptr, g.ptr, NULL, d.ptr, 0, 1, g.size, NULL,
+                      True)
         else:
             job = Job(self.op, g.kind, t.ptr, pointer(&value, g.kind), y.ptr, g.ptr, d.ptr, NULL, 1, 0, g.size, NULL,
                       False)
@@ -379,8 +380,8 @@ cdef object operate_in_place(int op, Tensor x, object other):
                          "x = x + y for a new one")
     if x.kind != y.kind:
         if x.kind > F64:
-            raise TypeError(f"in-place {NAMES[op]}: the result is {y.dtype}, this Tensor {x.dtype}; write x = x + y for "
-                            "a new one")
+            raise TypeError(f"in-place {NAMES[op]}: the result is {y.dtype}, this Tensor {x.dtype}; write x = x + y "
+                            "for a new one")
         y = cast(y, x.kind)
     touch(x)
     assign(x, y)

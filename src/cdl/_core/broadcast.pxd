@@ -20,7 +20,8 @@ cdef struct Cursor:
 ctypedef void (*produce_t)(const void* job, Py_ssize_t start, Py_ssize_t count, char* out) noexcept nogil
 
 cdef Tensor with_rows(Tensor t)     # t itself where a plan can read it in place, else a copy in C order
-# The plan for operands that with_rows has seen, and y's own axes in dims; returns how many axes, ValueError names shapes.
+# The plan for operands that with_rows has seen, and y's own axes in dims; returns how many axes.
+# ValueError names the shapes.
 cdef int make_plan(Plan* plan, Py_ssize_t* dims, str who, Tensor a, Tensor b, Tensor c=*) except -1
 # The sum of g over the axes along which t was repeated: g itself where there are none. With `produce` the elements to
 # sum are those it writes, and g only tells their dims and kind.

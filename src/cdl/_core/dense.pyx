@@ -3,10 +3,10 @@
 x is (…, F), w (F, N), b (N). Backward, with z = x w + b and g' = g act'(z):  dw = xT g',  dx = g' wT,  and db is the
 sum of the rows of g'.
 """
+from cdl._core.cast cimport cast
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_float, finish
 from cdl._core.gemm cimport Gemm, multiply
-from cdl._core.join cimport cast
 from cdl._core.kernels cimport SAVED_X, UNARY_SAVED, K
 from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport (F64, ITEMSIZE, MAXDIM, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like,

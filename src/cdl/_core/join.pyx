@@ -1,9 +1,10 @@
-"""Tensors put together (concatenate, stack, pad), taken apart (split), and changes of dtype."""
+"""Tensors put together (concatenate, stack, pad) and taken apart (split)."""
 from libc.string cimport memset
 
 cimport cython
 
-from cdl._core.copy cimport assign, contiguous, copy_of
+from cdl._core.cast cimport cast
+from cdl._core.copy cimport assign, copy_of
 from cdl._core.gate cimport as_any, finish
 from cdl._core.shape cimport View, dense_steps, result, view, whole
 from cdl._core.tape cimport give, record, recording
@@ -13,50 +14,6 @@ from cdl._core.tensor cimport (BOOL, F32, F64, I64, ITEMSIZE, MAXDIM, READS_NONE
 import numpy as np
 
 from cdl._core.shape import expand_dims, ravel
-from cdl._core.tensor import dtype_of
-
-cdef tuple DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
-
-
-# --- another dtype ----------------------------------------------------------------------------------------------------
-@cython.final
-@cython.no_gc
-cdef class CastNode(Node):
-
-    cdef int backward(self, Tensor y, Tensor g) except -1:
-        return give(self.a, converted(g, self.a.kind), True)
-
-
-cdef Tensor converted(Tensor x, int kind):
-    cdef Tensor dense, y
-    cdef Py_ssize_t i
-    if x.kind > F64 or kind > F64:
-        return copy_of(as_any(x.numpy().astype(DTYPES[kind]), "astype"))
-    dense, y = contiguous(x), new_tensor(kind, x.ndim, x.dims)
-    if kind == F32:
-        for i in range(x.size):
-            (<float*>y.ptr)[i] = <float>(<double*>dense.ptr)[i]
-    else:
-        for i in range(x.size):
-            (<double*>y.ptr)[i] = (<float*>dense.ptr)[i]
-    return y
-
-
-cdef Tensor cast(Tensor x, int kind):
-    cdef Tensor y
-    if x.kind == kind:
-        return x
-    y = converted(x, kind)
-    if kind <= F64 and recording(x):
-        record(y, CastNode.__new__(CastNode), READS_NONE, x)
-    return y
-
-
-@cython.binding(True)
-def astype(x, dtype):
-    """x as another dtype (x itself where it has it); a float keeps its gradient, integers and booleans have none."""
-    cdef Tensor t = as_any(x, "astype")
-    return result(cast(t, DTYPES.index(dtype_of(dtype, "astype"))), type(x) is Tensor)
 
 
 # --- together ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Matrix products over any batch axes, with NumPy's rules. Transposed, broadcast operands are read where they lie."""
+from cdl._core.cast cimport cast
 from cdl._core.gate cimport as_float, finish
 from cdl._core.gemm cimport Batch, Gemm, multiply, multiply_batched
-from cdl._core.join cimport cast
 from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport (MAXDIM, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, hooks, new_tensor,
                                shape_of)

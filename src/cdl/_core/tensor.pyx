@@ -380,6 +380,40 @@ cdef class Tensor:
     def __ge__(self, other):
         return hooks.compare(np.greater_equal, self, other)
 
+    # Seldom used on Tensors: through NumPy, whose ufuncs come back to the table of ops/protocol.py.
+    def __and__(self, other):
+        return np.bitwise_and(self, other)
+
+    def __rand__(self, other):
+        return np.bitwise_and(other, self)
+
+    def __or__(self, other):
+        return np.bitwise_or(self, other)
+
+    def __ror__(self, other):
+        return np.bitwise_or(other, self)
+
+    def __xor__(self, other):
+        return np.bitwise_xor(self, other)
+
+    def __rxor__(self, other):
+        return np.bitwise_xor(other, self)
+
+    def __invert__(self):
+        return np.invert(self)
+
+    def __mod__(self, other):
+        return np.remainder(self, other)
+
+    def __rmod__(self, other):
+        return np.remainder(other, self)
+
+    def __floordiv__(self, other):
+        return np.floor_divide(self, other)
+
+    def __rfloordiv__(self, other):
+        return np.floor_divide(other, self)
+
     def __getitem__(self, key):
         return hooks.getitem(self, key)
 

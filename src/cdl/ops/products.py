@@ -43,8 +43,9 @@ def dot(a, b):
     11.0
     """
     if np.ndim(a) == 0 or np.ndim(b) == 0:
-        a, b = _pair(a, b, "dot")
-        return a * b
+        if isinstance(a, Tensor) or isinstance(b, Tensor):
+            return a * b
+        return np.multiply(convert(a, "dot"), convert(b, "dot"))
     if np.ndim(b) == 1 or np.ndim(a) <= 2 and np.ndim(b) == 2:
         return _matmul(a, b)
     return tensordot(a, b, (-1, -2))

@@ -40,6 +40,10 @@ ANSWERS = {
 }
 
 
+# Change their first argument: refused, since the tape must know of every change.
+IN_PLACE = {np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis, np.copyto}
+
+
 def _plain(value):
     """The same with every Tensor in it as an ndarray on its memory."""
     if isinstance(value, Tensor):
@@ -50,9 +54,16 @@ def _plain(value):
 
 
 def _wrapped(value):
-    if isinstance(value, tuple):
-        return tuple(_wrapped(one) for one in value)
+    if isinstance(value, (tuple, list)):
+        return type(value)(_wrapped(one) for one in value)
     return Tensor(value)
+
+
+def _has_floats(value):
+    """Whether a Tensor of floats is among the arguments; integers and booleans have no gradient to lose."""
+    if isinstance(value, Tensor):
+        return value.dtype.kind == "f"
+    return isinstance(value, (tuple, list)) and any(_has_floats(one) for one in value)
 
 
 # --- creation ---------------------------------------------------------------------------------------------------------
@@ -175,7 +186,7 @@ def array_ufunc(self, ufunc, method, *inputs, **options):
         function = DIFFERENTIATED.get(ufunc)
         if function is not None:
             return function(*inputs) if not options else _call(function, _name(ufunc), inputs, options)
-        if ufunc in PLAIN_UFUNCS:
+        if ufunc in PLAIN_UFUNCS or not _has_floats(inputs):
             return _call(lambda *args: _wrapped(ufunc(*map(_plain, args))), _name(ufunc), inputs, options)
         _refuse(_name(ufunc))
     name = f"{_name(ufunc)}.{method}"
@@ -209,6 +220,9 @@ def array_function(self, function, types, args, options):
         return answer
     if function is np.copyto:
         return _copyto(*args, **options)
+    if not _has_floats((*args, *options.values())) and function not in IN_PLACE:
+        answer = function(*_plain(tuple(args)), **{key: _plain(value) for key, value in options.items()})
+        return _wrapped(answer) if isinstance(answer, (np.ndarray, tuple, list)) else answer
     _refuse(_name(function))
 
 

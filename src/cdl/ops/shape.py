@@ -420,7 +420,7 @@ def _np_sliding_window_view(x, window_shape, axis=None, *, subok=False, writeabl
 METHODS = {
     "reshape": _shape.reshape, "transpose": _shape.transpose, "T": property(_shape.transposed),
     "mT": property(_shape.matrix_transposed), "swapaxes": _shape.swapaxes, "ravel": _shape.ravel,
-    "flatten": _shape.flatten, "squeeze": _shape.squeeze, "copy": _shape.copy, "astype": _join.astype,
+    "flatten": _shape.flatten, "squeeze": _shape.squeeze, "copy": _shape.copy,
     "diagonal": _shape.diagonal, "trace": _np_trace, "repeat": _np_repeat,
 }
 NUMPY = {

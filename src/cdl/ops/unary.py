@@ -1,4 +1,4 @@
-"""Elementwise functions of one argument: powers and logarithms, rounding, trigonometry. (Activations: activation.py.)"""
+"""Elementwise functions of one argument: powers, logarithms, rounding, trigonometry. (Activations: activation.py.)"""
 import numpy as np
 
 from cdl._core.cast import astype as _astype
@@ -7,13 +7,15 @@ from cdl._core.unary import function, unary
 from cdl.ops._doc import elementwise
 from cdl.ops.binary import divide, maximum, minimum, multiply
 
-__all__ = ["abs", "astype", "ceil", "clip", "cos", "erf", "exp", "exp2", "expm1", "floor", "log", "log10", "log1p",
-           "log2", "negative", "reciprocal", "round", "sign", "sin", "sqrt", "square", "tanh"]
+__all__ = [  # noqa: RUF022
+    "abs", "astype", "ceil", "clip", "cos", "erf", "exp", "exp2", "expm1", "floor", "log", "log10", "log1p", "log2",
+    "negative", "reciprocal", "round", "sign", "sin", "sqrt", "square", "tanh"]
 
 _ABS, _CEIL, _COS, _ERF = function("abs"), function("ceil"), function("cos"), function("erf")
 _EXP, _EXP2, _EXPM1, _FLOOR = function("exp"), function("exp2"), function("expm1"), function("floor")
 _LOG, _LOG10, _LOG1P, _LOG2 = function("log"), function("log10"), function("log1p"), function("log2")
-_NEGATIVE, _RECIPROCAL, _ROUND, _SIGN = function("negative"), function("reciprocal"), function("round"), function("sign")
+_NEGATIVE, _RECIPROCAL = function("negative"), function("reciprocal")
+_ROUND, _SIGN = function("round"), function("sign")
 _SIN, _SQRT, _SQUARE, _TANH = function("sin"), function("sqrt"), function("square"), function("tanh")
 _CLIP = UNARY["clip"]
 _WHOLE = "; here they stay what they are"

@@ -6,15 +6,19 @@ void KERNEL(cast)(const void *x, void *ys, size_t n, int kind) {
     real *y = ys;
     switch (kind) {
     case 0:
-        for (size_t i = 0; i < n; i++) y[i] = (real)((const float *)x)[i];
+        for (size_t i = 0; i < n; i++)
+            y[i] = (real)((const float *)x)[i];
         break;
     case 1:
-        for (size_t i = 0; i < n; i++) y[i] = (real)((const double *)x)[i];
+        for (size_t i = 0; i < n; i++)
+            y[i] = (real)((const double *)x)[i];
         break;
     case 2:
-        for (size_t i = 0; i < n; i++) y[i] = (real)((const int64_t *)x)[i];
+        for (size_t i = 0; i < n; i++)
+            y[i] = (real)((const int64_t *)x)[i];
         break;
     default:
-        for (size_t i = 0; i < n; i++) y[i] = ((const unsigned char *)x)[i];
+        for (size_t i = 0; i < n; i++)
+            y[i] = ((const unsigned char *)x)[i];
     }
 }

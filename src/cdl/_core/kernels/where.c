@@ -3,8 +3,8 @@
 #include <string.h>
 
 /* One loop for steps known when it is compiled, so that it vectorises. */
-static inline __attribute__((always_inline)) void choose(const unsigned char *mask, const real *a, const real *b, real *y,
-                                                         size_t n, size_t sa, size_t sb) {
+static inline __attribute__((always_inline)) void choose(const unsigned char *mask, const real *a, const real *b,
+                                                         real *y, size_t n, size_t sa, size_t sb) {
     for (size_t i = 0; i < n; i++) {
         real yes = a[i * sa], no = b[i * sb];
         y[i] = mask[i] ? yes : no;
@@ -20,13 +20,19 @@ void KERNEL(where_forward)(const void *mask, const void *as, const void *bs, voi
     if (!sm) {
         const real *x = *m ? a : b;
         size_t sx = *m ? sa : sb;
-        if (sx && n) memcpy(y, x, n * sizeof(real));
+        if (sx && n)
+            memcpy(y, x, n * sizeof(real));
         else
-            for (size_t i = 0; i < n; i++) y[i] = *x;
-    } else if (sa && sb) choose(m, a, b, y, n, 1, 1);
-    else if (sa) choose(m, a, b, y, n, 1, 0);
-    else if (sb) choose(m, a, b, y, n, 0, 1);
-    else choose(m, a, b, y, n, 0, 0);
+            for (size_t i = 0; i < n; i++)
+                y[i] = *x;
+    } else if (sa && sb)
+        choose(m, a, b, y, n, 1, 1);
+    else if (sa)
+        choose(m, a, b, y, n, 1, 0);
+    else if (sb)
+        choose(m, a, b, y, n, 0, 1);
+    else
+        choose(m, a, b, y, n, 0, 0);
 }
 
 /* d = g where the mask is `keep` (0 or 1), else 0; sm is 1, or 0 for a mask that is one repeated value. */
@@ -36,9 +42,12 @@ void KERNEL(where_backward)(const void *mask, const void *gs, void *ds, size_t n
     real *d = ds;
     unsigned char wanted = (unsigned char)keep;
     if (!sm) {
-        if (*m == wanted) memcpy(d, g, n * sizeof(real));
-        else memset(d, 0, n * sizeof(real));
+        if (*m == wanted)
+            memcpy(d, g, n * sizeof(real));
+        else
+            memset(d, 0, n * sizeof(real));
         return;
     }
-    for (size_t i = 0; i < n; i++) d[i] = m[i] == wanted ? g[i] : 0;
+    for (size_t i = 0; i < n; i++)
+        d[i] = m[i] == wanted ? g[i] : 0;
 }
