@@ -86,7 +86,16 @@ cdef extern from "kernels.h" nogil:
                                       size_t stride, double scale) noexcept nogil
         void (*squares_backward_rows)(const void* x, const void* mean, const void* g, void* dx, size_t rows, size_t n,
                                       double scale) noexcept nogil
+        void (*cross_entropy_short_forward)(const void* x, const int64_t* labels, void* loss, void* lse, size_t rows,
+                                            size_t n) noexcept nogil
+        void (*cross_entropy_short_backward)(const void* x, const int64_t* labels, const void* lse, const void* g,
+                                             size_t g_step, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*soft_cross_entropy_forward)(const void* x, const void* t, const void* lse, void* loss, size_t rows,
+                                           size_t n) noexcept nogil
+        void (*soft_cross_entropy_backward)(const void* x, const void* t, const void* lse, const void* g,
+                                            size_t g_step, void* dx, size_t rows, size_t n) noexcept nogil
 
+    enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"
     enum: REDUCE_SQUARES "CDL_REDUCE_SQUARES"
     enum: REDUCE_MAX "CDL_REDUCE_MAX"

@@ -28,14 +28,6 @@ ARG_NAMES = ("argmin", "argmax")
 cdef double MICROSECONDS = 0.0001       # an element, of float32 read from L3
 
 
-cdef struct Layout:
-    # x seen as (outer, n, inner), and how that is cut into tasks.
-    Py_ssize_t outer, n, inner
-    Py_ssize_t block, chunk, strip      # outer rows, elements along n, and columns of a task
-    Py_ssize_t chunks, strips, tasks
-    bint moved                          # the reduced axes had to be brought together
-
-
 cdef struct Job:
     Layout s
     int op, kind, largest

@@ -1,0 +1,138 @@
+"""Softmax and cross-entropy: edges, what is refused, large sizes, every thread count."""
+import numpy as np
+import pytest
+
+import cdl
+from cdl._core import threads
+
+inf, nan = np.inf, np.nan
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("copies", [1, 30, 200])
+def test_edges(dtype, copies):
+    def row(*values):
+        return np.array(values, dtype).repeat(copies)
+
+    half = 0.5 / copies
+    assert np.isnan(cdl.softmax(row(-inf, -inf))).all()
+    assert np.isnan(cdl.softmax(row(1, nan))).all()
+    assert np.isnan(cdl.softmax(row(1, inf))).any()
+    np.testing.assert_allclose(cdl.softmax(row(1e30, 1e30)), half, rtol=1e-6)
+    np.testing.assert_array_equal(cdl.softmax(row(0, -inf))[copies:], 0)
+    assert cdl.logsumexp(row(-inf, -inf)) == -inf
+    assert cdl.logsumexp(row(1, inf)) == inf
+    assert np.isnan(cdl.logsumexp(row(1, nan)))
+    np.testing.assert_allclose(cdl.logsumexp(row(-1000, -1000)), np.log(2 * copies) - 1000, rtol=1e-6)
+    np.testing.assert_allclose(cdl.log_softmax(row(0, -1000))[-1], -1000 - np.log(copies), rtol=1e-6)
+    assert cdl.logsumexp(np.zeros((3, 0), dtype), 1).tolist() == [-inf] * 3
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("classes", [2, 33, 500])
+def test_confident_and_wrong_is_exact(dtype, classes):
+    z = np.full((1, classes), -1e5, dtype)
+    z[0, 0], z[0, 1] = 0, -1000
+    t = cdl.Tensor(z, requires_grad=True)
+    loss = cdl.cross_entropy(np.array([1]), t)
+    loss.backward()
+    assert loss.item() == 1000
+    np.testing.assert_array_equal(t.grad.numpy()[0, :2], [1, -1])
+    assert cdl.cross_entropy(np.array([0]), z) == 0
+    assert cdl.cross_entropy(np.eye(classes)[[1]], z) == 1000
+    small = np.zeros((1, classes), dtype)
+    small[0, 0] = 12        # the loss is 1e-5 and less: nothing may be lost to the size of the logits
+    exact = np.log1p((classes - 1) * np.exp(-12.0))
+    np.testing.assert_allclose(cdl.cross_entropy(np.array([0]), small), exact, rtol=2e-2 if dtype is np.float32 else 1e-9)
+
+
+def test_minus_infinity_is_a_masked_class():
+    z = cdl.Tensor([[0.0, -inf, 0.0]], requires_grad=True)
+    loss = cdl.cross_entropy(np.array([0]), z)
+    loss.backward()
+    np.testing.assert_allclose(loss.item(), np.log(2))
+    np.testing.assert_allclose(z.grad.numpy(), [[-0.5, 0, 0.5]])
+    np.testing.assert_allclose(cdl.cross_entropy([[1.0, 0, 0]], [[0.0, -inf, 0.0]]), np.log(2))
+    assert cdl.cross_entropy([1], [[0.0, -inf, 0.0]]) == inf
+    assert np.isnan(cdl.cross_entropy([0], [[0.0, nan]]))
+
+
+def test_ignored_rows():
+    z = cdl.Tensor([[nan, nan], [0.0, 0.0], [5.0, 5.0]], requires_grad=True)
+    loss = cdl.cross_entropy(np.array([-100, 0, -100]), z, ignore_index=-100)
+    loss.backward()
+    np.testing.assert_allclose(loss.item(), np.log(2))
+    np.testing.assert_allclose(z.grad.numpy(), [[0, 0], [-0.5, 0.5], [0, 0]])
+    none = cdl.cross_entropy(np.array([-100, 0, -100]), z, ignore_index=-100, reduction="none")
+    np.testing.assert_allclose(none.numpy(), [0, np.log(2), 0])
+    z.grad = None
+    loss = cdl.cross_entropy(np.array([7, 7, 7]), z, ignore_index=7)
+    loss.backward()
+    assert loss.item() == 0
+    assert not z.grad.numpy().any()
+
+
+@pytest.mark.parametrize("arguments, options, error, words", [
+    (([0, 1], [[0.0, 1.0]]), {}, ValueError, r"labels of shape \(1,\) or probabilities of shape \(1, 2\), got shape \(2,\)"),
+    (([[0], [1]], np.zeros((2, 3))), {}, ValueError, r"got shape \(2, 1\)"),
+    (([0.0], [[0.0, 1.0]]), {}, TypeError, r"labels must be integers, got float64 of shape \(1,\)"),
+    (([2], [[0.0, 1.0]]), {}, IndexError, "label 2 .* out of range for 2 classes, 0 to 1"),
+    (([-1], [[0.0, 1.0]]), {}, IndexError, "label -1"),
+    (([-1], [[0.0, 1.0]]), {"ignore_index": 0}, IndexError, "label -1"),
+    (([0], [[0.0, 1.0]]), {"reduction": "max"}, ValueError, "reduction must be 'mean', 'sum' or 'none', got 'max'"),
+    (([0], [[0.0, 1.0]]), {"label_smoothing": 2}, ValueError, "label_smoothing must be 0 to 1, got 2.0"),
+    (([0], [[0.0, 1.0]]), {"weight": [1.0]}, ValueError, r"weight must have shape \(2,\), one a class, got \(1,\)"),
+    (([[1.0, 0]], [[0.0, 1.0]]), {"ignore_index": 0}, ValueError, "ignore_index needs integer labels"),
+    ((0, 1.0), {}, ValueError, r"got shape \(\)"),
+    (([], np.zeros((0, 3))), {}, ValueError, r"at least one row and one class, got shape \(0, 3\)"),
+    ((cdl.Tensor([[1.0, 0]], requires_grad=True), [[0.0, 1.0]]), {}, TypeError, "y_true requires a gradient"),
+])
+def test_refused(arguments, options, error, words):
+    with pytest.raises(error, match=words):
+        cdl.cross_entropy(*arguments, **options)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.uint64, np.bool_])
+def test_labels_of_any_integer_type(dtype, rng):
+    z = rng.standard_normal((6, 2))
+    labels = rng.integers(0, 2, 6)
+    assert cdl.cross_entropy(labels.astype(dtype), z) == cdl.cross_entropy(labels, z)
+    assert cdl.cross_entropy(cdl.Tensor(labels), cdl.Tensor(z)).item() == cdl.cross_entropy(labels, z)
+    if np.dtype(dtype).kind == "u":
+        with pytest.raises(IndexError, match="label 200"):
+            cdl.cross_entropy(np.array([200] * 6, dtype), z)
+
+
+def test_strided_logits(rng):
+    z = rng.standard_normal((5, 8))
+    labels = rng.integers(0, 5, 8)
+    t = cdl.Tensor(z, requires_grad=True)
+    cdl.cross_entropy(labels, t.transpose(1, 0)).backward()
+    u = cdl.Tensor(z.T.copy(), requires_grad=True)
+    cdl.cross_entropy(labels, u).backward()
+    np.testing.assert_array_equal(t.grad.numpy(), u.grad.numpy().T)
+
+
+@pytest.mark.parametrize("shape", [(5000, 10), (300, 1000), (2, 60_000)])
+def test_same_bits_for_every_thread_count(shape, rng):
+    z = rng.standard_normal(shape).astype(np.float32)
+    labels = rng.integers(0, shape[1], shape[0])
+    before, results = threads.get_num_threads(), []
+    try:
+        for n in (1, 2, 3, 5):
+            threads.set_num_threads(n)
+            t = cdl.Tensor(z, requires_grad=True)
+            loss = cdl.cross_entropy(labels, t)
+            loss.backward()
+            results.append([loss.numpy(), t.grad.numpy(), cdl.softmax(z), cdl.softmax(z, 0), cdl.log_softmax(z),
+                            cdl.logsumexp(z, 1)])
+    finally:
+        threads.set_num_threads(before)
+    for other in results[1:]:
+        assert all(np.array_equal(a, b) for a, b in zip(results[0], other, strict=True))
+    wide = z.astype(np.float64)
+    p = np.exp(wide - wide.max(1, keepdims=True))
+    p /= p.sum(1, keepdims=True)
+    exact = -np.log(p[np.arange(shape[0]), labels]).mean()
+    np.testing.assert_allclose(results[0][0], exact, rtol=1e-6)
+    np.testing.assert_allclose(results[0][1] * shape[0], p - np.eye(shape[1], dtype=np.float32)[labels], atol=1e-6)
