@@ -78,11 +78,13 @@ def test_validation_callbacks_and_history():
 
 def test_without_shuffling_the_order_is_the_datas():
     x, y = spiral(64)
-    a, b = network(), network()
-    for model in (a, b):
-        model.fit(x, y, loss="cross_entropy", epochs=2, shuffle=False, progress=False)
-    for name, array in a.state_dict().items():
-        np.testing.assert_array_equal(array, b.state_dict()[name])
+    states = []
+    for rng in (0, 1):      # the generator of the order must not matter
+        model = network()
+        model.fit(x, y, loss="cross_entropy", epochs=2, shuffle=False, progress=False, rng=rng)
+        states.append(model.state_dict())
+    for name, array in states[0].items():
+        np.testing.assert_array_equal(array, states[1][name])
 
 
 def test_a_last_smaller_batch_is_trained_on():
@@ -184,3 +186,17 @@ def test_a_forked_child_trains_with_the_same_bits():
         assert time.monotonic() < deadline, "the child hangs"
         time.sleep(0.01)
     assert os.read(read, 4) == b"same"
+
+
+def test_gradient_descent_fits_lines_and_planes():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 2))
+    W, b = cdl.gradient_descent(X, X @ [1.0, -2.0] + 3, learning_rate=0.2, epochs=300)
+    np.testing.assert_allclose([*W, b], [1, -2, 3], atol=1e-6)
+    W, b = cdl.gradient_descent(X.astype(np.float32), np.stack([X[:, 0], X[:, 1] + 1], 1), learning_rate=0.2, epochs=300)
+    np.testing.assert_allclose(W, np.eye(2), atol=1e-5)
+    np.testing.assert_allclose(b, [0, 1], atol=1e-5)
+    with pytest.raises(FloatingPointError, match="diverged"), np.errstate(all="ignore"):
+        cdl.gradient_descent(X, X[:, 0], learning_rate=50.0, epochs=2000)
+    with pytest.raises(ValueError, match="expected X"):
+        cdl.gradient_descent(X, X[:50, 0])

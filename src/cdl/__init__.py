@@ -1,10 +1,31 @@
-"""cdl: a small, fast deep-learning library for CPUs."""
+"""cdl: a small, fast deep-learning library for CPUs.
+
+Tensors are arrays that can be differentiated; functions work on them and on NumPy arrays alike; layers hold
+parameters; a model is fitted, used, saved and loaded.
+"""
+from cdl import data, io, losses, nn, ops, optim
 from cdl._core.memory import clear_memory, memory_stats, set_memory_limit
 from cdl._core.tape import no_grad
 from cdl._core.tensor import Tensor
 from cdl._core.threads import get_num_threads, set_num_threads
+from cdl.data import load_digits, train_test_split
 from cdl.gradcheck import GradientError, gradcheck, value_and_grad
+from cdl.init import he_initialization, xavier_initialization
+from cdl.losses import *
+from cdl.models import Sequential, load
+from cdl.nn import *
 from cdl.ops import *
 from cdl.optim import SGD, Adam, AdamOptimizer, AdamW
+from cdl.random import seed
+from cdl.train.linear import gradient_descent
+from cdl.train.loop import evaluate, fit
+from cdl.train.model import Model
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "SGD", "Adam", "AdamOptimizer", "AdamW", "GradientError", "Model", "Sequential", "Tensor", "clear_memory", "evaluate",
+    "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats", "no_grad", "seed",
+    "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad", "xavier_initialization",
+    *losses.__all__, *nn.__all__, *ops.__all__,
+]

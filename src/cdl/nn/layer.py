@@ -47,6 +47,9 @@ class Layer:
         """The output for the input x."""
         raise NotImplementedError(f"{type(self).__name__}: define forward(self, x)")
 
+    def __call__(self, *inputs, **options):
+        return self.forward(*inputs, **options)
+
     def build(self, input_shape):
         """Make the parameters that depend on the shape of the input. Without any there is nothing to do."""
 

@@ -1,6 +1,7 @@
 """Model: a layer that can be fitted, used, saved and loaded."""
 import numpy as np
 from cdl._core.tape import enter_inference, leave_inference, no_grad
+from cdl._core.tensor import Tensor
 
 from cdl.io.model import load_weights, save_model
 from cdl.nn.layer import Layer
@@ -60,8 +61,10 @@ class Model(Layer):
         enter_inference()
         try:
             if x.ndim and x.shape[0] > batch_size:
-                return np.concatenate([self.forward(x[i:i + batch_size]).numpy() for i in range(0, x.shape[0], batch_size)])
-            return self.forward(x).numpy()
+                parts = [np.asarray(self.forward(x[i:i + batch_size])) for i in range(0, x.shape[0], batch_size)]
+                return np.concatenate(parts)
+            y = self.forward(x)
+            return y.numpy() if type(y) is Tensor else y
         finally:
             leave_inference()
 
