@@ -2,6 +2,7 @@
 
 A driver's first line names the kernel sources it links, `/* uses: unary.c ...`. The compiler flags are read from
 kernels/meson.build, so that what is tested is what is shipped. AArch64 runs under qemu where that and a cross compiler exist.
+The programs are independent: as many run at a time as there are processors.
 """
 import ast
 import os
@@ -9,6 +10,7 @@ import platform
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ DRIVERS = sorted((ROOT / "tests" / "kernels").glob("*_driver.c"))
 MESON = (KERNELS / "meson.build").read_text()
 COMMON = ast.literal_eval(re.search(r"^kernel_args = (\[.*?\])", MESON, re.S | re.M).group(1))
 X86 = {name: ast.literal_eval(flags) for name, flags in re.findall(r"^ {4}'(\w+)': (\[.*?\])", MESON, re.S | re.M)}
+SOURCES = re.findall(r"'(\w+\.c)'", re.search(r"^kernel_src = files\((.*?)\)", MESON, re.S | re.M).group(1))
 NEEDS = {"base": {"sse4_1"}, "avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx512vl", "avx512dq", "avx512bw"}}
 
 
@@ -46,17 +49,52 @@ def command_for(target):
     return [compiler], X86[target], [], target
 
 
+def run_driver(driver, target, real, folder):
+    """Compile a driver and run it; returns what went wrong."""
+    compiler, flags, runner, isa = command_for(target)
+    sources = [str(KERNELS / name) for name in re.findall(r"\w+\.c\b", driver.read_text().splitlines()[0])]
+    program = str(folder / f"{driver.stem}-{target}-{real}")
+    built = subprocess.run([*compiler, *options(flags, real, isa), str(driver), *sources, "-o", program, "-lm"],
+                           capture_output=True, text=True, check=False)
+    if built.returncode:
+        return built.stderr
+    run = subprocess.run([*runner, program], capture_output=True, text=True, check=False)
+    return f"status {run.returncode}: {run.stdout[-4000:]}{run.stderr[-1000:]}" if run.returncode else ""
+
+
+def options(flags, real, isa):
+    return ["-std=gnu11", "-Wall", "-Wextra", "-Werror", *COMMON, *flags, f"-DCDL_REAL_{real}", f"-DCDL_ISA={isa}",
+            f"-I{KERNELS}"]
+
+
+@pytest.fixture(scope="module")
+def runs(request, tmp_path_factory):
+    """The drivers of all selected tests, under way."""
+    folder, started = tmp_path_factory.mktemp("kernels"), {}
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for item in request.session.items:
+            case = getattr(item, "callspec", None)
+            if case is not None and item.function is test_driver:
+                key = tuple(case.params[name] for name in ("driver", "target", "real"))
+                started[key] = pool.submit(run_driver, *key, folder)
+        yield started
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)       # the first to wait may wait for all of them
 @pytest.mark.parametrize("real", ["f32", "f64"])
 @pytest.mark.parametrize("target", [*X86, "aarch64"])
 @pytest.mark.parametrize("driver", DRIVERS, ids=lambda path: path.stem)
-def test_driver(driver, target, real, tmp_path):
-    compiler, flags, runner, isa = command_for(target)
-    first_line = driver.read_text().splitlines()[0]
-    sources = [str(KERNELS / name) for name in re.findall(r"\w+\.c\b", first_line)]
-    program = str(tmp_path / driver.stem)
-    command = [*compiler, "-std=gnu11", "-Wall", "-Wextra", "-Werror", *COMMON, *flags, f"-DCDL_REAL_{real}",
-               f"-DCDL_ISA={isa}", f"-I{KERNELS}", str(driver), *sources, "-o", program, "-lm"]
-    built = subprocess.run(command, capture_output=True, text=True, timeout=300)
+def test_driver(driver, target, real, runs):
+    assert runs[driver, target, real].result() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("real", ["f32", "f64"])
+def test_every_kernel_compiles_for_aarch64(real, tmp_path):
+    compiler, flags, _, isa = command_for("aarch64")
+    assert len(SOURCES) >= 8
+    built = subprocess.run([*compiler, *options(flags, real, isa), "-c", *(str(KERNELS / name) for name in SOURCES)],
+                           capture_output=True, text=True, check=False, cwd=tmp_path)
     assert built.returncode == 0, built.stderr
-    run = subprocess.run([*runner, program], capture_output=True, text=True, timeout=300)
-    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-1000:]

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import cdl
+from cdl._core.tensor import METHODS
 
 A, B, C = (3, 4), (4, 5), (2, 3, 4)
 MASK = np.arange(12).reshape(3, 4) % 3 == 0
@@ -226,6 +227,19 @@ def test_in_place_on_a_parameter_needs_no_grad():
         w += 1.0
         w -= np.float64(0.5) * np.ones(3)
     np.testing.assert_array_equal(w.numpy(), 1.5)
+
+
+def test_every_method_is_bound_to_its_tensor():
+    assert [name for name, method in METHODS.items() if not hasattr(method, "__get__")] == []
+    t = cdl.Tensor([[1.0, 2.0], [3.0, 4.0]])
+    for name, args in (("take", ([1, 0], 0)), ("reshape", (4,)), ("reshape", ((1, 4),)), ("transpose", ()), ("ravel", ()),
+                       ("flatten", ()), ("squeeze", ()), ("swapaxes", (0, 1)), ("diagonal", ()), ("trace", ()),
+                       ("repeat", (2,)), ("copy", ()), ("astype", (np.float32,)), ("dot", (np.ones(2),)), ("sum", (0,))):
+        got, wanted = getattr(t, name)(*args), getattr(t.numpy(), name)(*args)
+        assert isinstance(got, cdl.Tensor)
+        assert got.dtype == wanted.dtype
+        np.testing.assert_array_equal(got.numpy(), wanted)
+    np.testing.assert_array_equal(t.T.numpy(), t.numpy().T)
 
 
 # --- assignment -------------------------------------------------------------------------------------------------------

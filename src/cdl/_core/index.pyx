@@ -173,6 +173,7 @@ cdef Tensor ids_of_mask(Tensor mask):
     return ids
 
 
+@cython.binding(True)
 def take(x, indices, axis=None):
     """The elements of x at `indices` along `axis` (None: of x with one axis)."""
     cdef Tensor t = as_any(x, "take"), ids

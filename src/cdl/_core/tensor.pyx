@@ -24,7 +24,8 @@ cdef extern from *:
 
 cdef tuple DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64), np.dtype(np.bool_))
 cdef object asarray = np.asarray
-cdef const char* FORMATS = "f\0d\0q\0?\0"
+# "l" where it is 8 bytes: NumPy's int64 is a long there, and "q" would come back as another type of the same size.
+cdef const char* FORMATS = "f\0d\0l\0?\0" if sizeof(long) == 8 else "f\0d\0q\0?\0"
 cdef int freeing = 0        # how many Tensors are being freed inside one another
 cdef list deferred = []     # Nodes that wait for the outermost of them, so that a long chain needs no deep stack
 

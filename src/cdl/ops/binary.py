@@ -1,7 +1,7 @@
 """Elementwise functions of two arguments, which broadcast against each other, and selection by a mask.
 
-Floor division and remainder are not among them: their gradient is 0 or jumps almost everywhere, and no network is
-trained through them. Write `cdl.floor(a / b)`, or compute with the arrays (`t.data // 2`).
+Floor division is not among them: its derivative is 0 where it exists, so `t // 2` is NumPy's, without a gradient. The
+remainder's derivative is not 0 and nobody trains through it: it is refused, `t.data % 2` computes it.
 """
 import numpy as np
 

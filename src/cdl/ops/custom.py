@@ -61,7 +61,10 @@ class Function:
                 raise TypeError(f"{who}: pass the Tensor {name!r} by position; by keyword it would get no gradient")
         run = copy.copy(self)
         tensors = [as_tensor(x, who) for x in inputs]
-        y = np.asarray(run.forward(*(frozen(t) for t in tensors), **options))
+        y = run.forward(*(frozen(t) for t in tensors), **options)
+        if isinstance(y, (tuple, list)):
+            raise TypeError(f"{who}: forward must return one array, got {len(y)} of them; stack or concatenate them")
+        y = np.asarray(y)
         if y.dtype not in (np.float32, np.float64):
             raise TypeError(f"{who}: forward must return one array of float32 or float64, got dtype {y.dtype}")
         result = follow(Tensor(y), tensors, run._gradients)

@@ -169,7 +169,7 @@ def _contract(left, right, needed, lengths):
     shape = tuple(lengths[n] for n in names)
     if not inside:      # nothing is summed: a product that broadcasts
         y = arrange(a, a_names, batch, rows, ()) * arrange(b, b_names, batch, (), columns)
-    elif batch and not rows and not columns:
+    elif not rows and not columns:      # a product of one element for each batch: too little for the matrix kernels
         y = (arrange(a, a_names, batch, inside) * arrange(b, b_names, batch, inside)).sum(-1)
     elif batch:
         y = _matmul(arrange(a, a_names, batch, rows, inside), arrange(b, b_names, batch, inside, columns))

@@ -46,7 +46,7 @@ def dot(a, b):
         if isinstance(a, Tensor) or isinstance(b, Tensor):
             return a * b
         return np.multiply(convert(a, "dot"), convert(b, "dot"))
-    if np.ndim(b) == 1 or np.ndim(a) <= 2 and np.ndim(b) == 2:
+    if np.ndim(b) == 1 or (np.ndim(a) <= 2 and np.ndim(b) == 2):
         return _matmul(a, b)
     return tensordot(a, b, (-1, -2))
 

@@ -10,6 +10,7 @@ import inspect
 
 import numpy as np
 
+from cdl._core.custom import as_tensor
 from cdl._core.tape import is_recording
 from cdl._core.tensor import Tensor
 
@@ -56,6 +57,8 @@ def _plain(value):
 def _wrapped(value):
     if isinstance(value, (tuple, list)):
         return type(value)(_wrapped(one) for one in value)
+    if isinstance(value, np.ndarray) and value.flags.owndata:
+        return as_tensor(value, "result")       # fresh: nobody else has this memory
     return Tensor(value)
 
 
