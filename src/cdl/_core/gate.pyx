@@ -2,6 +2,8 @@
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uintptr_t
 
+cimport cython
+
 from cdl._core.copy cimport copy_of
 from cdl._core.tensor cimport BOOL, F32, F64, I64, ITEMSIZE, MAXDIM, Tensor, hooks, in_c_order, scalar
 
@@ -12,6 +14,9 @@ from cdl._core.convert import convert
 cdef object ndarray = np.ndarray
 
 
+@cython.final
+@cython.no_gc
+@cython.freelist(16)
 cdef class Borrowed:
     """Memory of a foreign array, held while a Tensor views it."""
     cdef Py_buffer buffer

@@ -36,6 +36,7 @@ cdef class Tensor:
     cdef Tensor gradient
 
 
+@cython.no_gc
 cdef class Node:
     """One op on the tape; a subclass holds what its backward reads and overrides `backward` (and `release`)."""
     cdef Tensor a, b, c                 # inputs that need a gradient or are read by the backward

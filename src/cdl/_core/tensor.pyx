@@ -445,6 +445,7 @@ def _restore(data, requires_grad):
     return Tensor(data, requires_grad=requires_grad)
 
 
+@cython.no_gc       # like Tensor: the graph has no cycles, and its many small objects cost the collector nothing
 cdef class Node:
     """One op on the tape: its inputs, and what its backward reads."""
 

@@ -43,7 +43,7 @@ class Sequential(Model):
 
     def forward(self, x):
         for layer in self.layers:
-            x = layer(x)
+            x = layer.forward(x)
         return x
 
     def children(self):

@@ -54,6 +54,7 @@ class Dense(Layer):
         self.activation = activation
         check_activation(activation, "Dense")
         self._fused = activation if activation in FUSED else None
+        self._ends_in_softmax = activation == "softmax"
         self._parameter = PARAMETERS.get(activation, 0.0)
         self.use_bias = use_bias
         self._rng = rng
@@ -76,7 +77,7 @@ class Dense(Layer):
         if self.weight is None:
             self.build(x.shape)
         y = dense(x, self.weight, self.bias, self._fused, self._parameter)
-        return y if self.activation != "softmax" else softmax(y)
+        return softmax(y) if self._ends_in_softmax else y
 
     def output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

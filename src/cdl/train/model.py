@@ -10,6 +10,7 @@ from cdl.train.summary import summary
 
 # A prediction on more samples than this goes in parts, so that its memory stays bounded.
 _PREDICT_BATCH = 4096
+_FLOAT32 = np.dtype(np.float32)
 
 
 class Model(Layer):
@@ -54,14 +55,12 @@ class Model(Layer):
         -------
         ndarray
         """
-        if type(x) is not np.ndarray:
-            x = np.asarray(x)
-        if x.dtype == np.float64:
-            x = as_parameters(self, x)
+        if type(x) is not np.ndarray or x.dtype is not _FLOAT32:
+            x = as_parameters(self, np.asarray(x))
         enter_inference()
         try:
-            if x.ndim and x.shape[0] > batch_size:
-                parts = [np.asarray(self.forward(x[i:i + batch_size])) for i in range(0, x.shape[0], batch_size)]
+            if x.size > batch_size and len(x) > batch_size:
+                parts = [np.asarray(self.forward(x[i:i + batch_size])) for i in range(0, len(x), batch_size)]
                 return np.concatenate(parts)
             y = self.forward(x)
             return y.numpy() if type(y) is Tensor else y
