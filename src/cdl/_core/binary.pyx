@@ -1,5 +1,6 @@
 """Elementwise y = f(a, b) with NumPy's broadcasting: every row of kernels/binary.def, and the operators of Tensor."""
 from cpython.object cimport PyObject
+from libc.string cimport memcpy
 
 from cdl._core cimport unary
 from cdl._core.broadcast cimport Cursor, Plan, advance, make_plan, seek, sum_to, with_rows
@@ -30,6 +31,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     BLOCK = 1 << 14     # elements of a task: three arrays of float32 together stay in a 1 MB L2
+    TILE = 512          # elements from which on a kernel call of 5 ns no longer shows
 
 cdef list NAMES = list(BINARY)
 cdef list UFUNCS = [getattr(np, name) for name in NAMES]
@@ -159,8 +161,10 @@ cdef class BinaryNode(Node):
         cdef Tensor a = with_rows(self.a), b = with_rows(self.b)
         cdef Py_ssize_t[MAXDIM] dims
         cdef Plan plan
-        cdef Job job = Job(self.op, g.kind, a.ptr, b.ptr, y.ptr, g.ptr, NULL, NULL, 1, 1, g.size, &plan, False)
+        cdef Job job
         make_plan(&plan, dims, "", a, b)
+        a, b = tiled(&plan, 0, a), tiled(&plan, 1, b)
+        job = Job(self.op, g.kind, a.ptr, b.ptr, y.ptr, g.ptr, NULL, NULL, 1, 1, g.size, &plan, False)
         job.sa, job.sb = plan.steps[0][plan.ndim - 1], plan.steps[1][plan.ndim - 1]
         if self.a.needs_grad:
             give(self.a, self.backward_of(self.a, g, &job), True)
@@ -180,6 +184,23 @@ cdef class BinaryNode(Node):
         return d
 
 
+cdef Tensor tiled(Plan* plan, int k, Tensor t):
+    """Short rows that operand k (t) repeats under a dense one: k is written out several times, and the plan's rows are
+    as much longer; the last may be cut off by the end of y."""
+    cdef Py_ssize_t n = plan.dims[1], copies = TILE // n if n else 0, i
+    cdef Tensor tile
+    if (plan.ndim != 2 or copies < 2 or plan.dims[0] < 2 * copies or plan.steps[k][0] or plan.steps[k][1] != 1
+            or plan.steps[1 - k][0] != n or plan.steps[1 - k][1] != 1):
+        return t
+    n *= copies
+    tile = new_tensor(t.kind, 1, &n)
+    for i in range(copies):
+        memcpy(tile.ptr + i * t.size * ITEMSIZE[t.kind], t.ptr, t.size * ITEMSIZE[t.kind])
+    plan.dims[0] = (plan.dims[0] + copies - 1) // copies
+    plan.dims[1] = plan.steps[1 - k][0] = n
+    return tile
+
+
 cdef Tensor spread(int op, Tensor a, Tensor b):
     """y = f(a, b) for operands of different shapes, or with gaps."""
     cdef Py_ssize_t[MAXDIM] dims
@@ -189,6 +210,7 @@ cdef Tensor spread(int op, Tensor a, Tensor b):
     cdef int ndim
     a, b = with_rows(a), with_rows(b)
     ndim = make_plan(&plan, dims, NAMES[op], a, b)
+    a, b = tiled(&plan, 0, a), tiled(&plan, 1, b)
     y = new_tensor(a.kind, ndim, dims)
     job = Job(op, a.kind, a.ptr, b.ptr, NULL, NULL, y.ptr, NULL, plan.steps[0][plan.ndim - 1],
               plan.steps[1][plan.ndim - 1], y.size, &plan, False)
