@@ -1,7 +1,7 @@
 """The library's one random generator."""
 import numpy as np
 
-_generator = np.random.default_rng()
+_generator = None   # made when it is first drawn from: importing numpy.random takes as long as importing cdl
 
 
 def seed(n):
@@ -27,6 +27,9 @@ def seed(n):
 
 def generator(rng=None):
     """The generator to draw from: `rng` itself, one seeded with the integer `rng`, or the library's own for None."""
+    global _generator
     if rng is None:
+        if _generator is None:
+            _generator = np.random.default_rng()
         return _generator
     return rng if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
