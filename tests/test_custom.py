@@ -115,7 +115,7 @@ def test_a_tensor_as_an_option_is_refused():
         Scale.apply()
 
 
-# --- gradcheck ----------------------------------------------------------------------------------------------------------
+# --- gradcheck --------------------------------------------------------------------------------------------------------
 def test_gradcheck_names_the_worst_place():
     bad = wrong(backward=lambda self, g: (self.w * g + [[0, 0], [0, 1e-3]], None))
     with pytest.raises(cdl.GradientError, match=r"the gradient of input 0 at \(1, 1\) is"):
@@ -144,7 +144,7 @@ def test_gradcheck_of_several_results_and_kinds():
     assert cdl.gradcheck(lambda x: x * 2.0, np.zeros((0, 3)))
 
 
-# --- value_and_grad -----------------------------------------------------------------------------------------------------
+# --- value_and_grad ---------------------------------------------------------------------------------------------------
 def test_value_and_grad_follows_the_structure():
     params = {"w": X, "more": [W, np.float64(3.0)]}
     value, grads = cdl.value_and_grad(lambda p: (p["w"] * p["more"][0]).sum() * p["more"][1], params)

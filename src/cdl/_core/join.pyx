@@ -151,8 +151,10 @@ cdef class PadNode(Node):
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Py_ssize_t[MAXDIM] steps
+        cdef Tensor part
         dense_steps(g, steps)
-        return give(self.a, copy_of(view_of(g, g.ptr + self.offset * ITEMSIZE[g.kind], g.ndim, self.a.dims, steps)), True)
+        part = view_of(g, g.ptr + self.offset * ITEMSIZE[g.kind], g.ndim, self.a.dims, steps)
+        return give(self.a, copy_of(part), True)
 
 
 cdef int fill_edges(Tensor y, tuple widths, double value) except -1:

@@ -5,8 +5,8 @@ from cdl._core import join as _join
 from cdl._core import shape as _shape
 from cdl._core.index import take as _take
 
-__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "reshape", "split", "squeeze", "stack",
-           "swapaxes", "transpose"]
+__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "reshape", "split", "squeeze",
+           "stack", "swapaxes", "transpose"]
 
 
 def reshape(x, shape):
@@ -45,8 +45,8 @@ def transpose(x, *axes):
     ----------
     x : array_like
     *axes : int, or one tuple of int
-        None given: the order is reversed. All given: axis i of the result is axis axes[i] of x. Two given of an array of
-        more than two axes: these change places, as in ``scores = query @ key.transpose(-2, -1)``.
+        None given: the order is reversed. All given: axis i of the result is axis axes[i] of x. Two given of an array
+        of more than two axes: these change places, as in ``scores = query @ key.transpose(-2, -1)``.
 
     Returns
     -------
@@ -97,7 +97,8 @@ def moveaxis(x, source, destination):
     ndim = np.ndim(x)
     sources, places = (_axes(axes, ndim, "moveaxis") for axes in (source, destination))
     if len(sources) != len(places):
-        raise ValueError(f"moveaxis: expected as many places as axes, got source {source} and destination {destination}")
+        raise ValueError(f"moveaxis: expected as many places as axes, got source {source} and destination "
+                         f"{destination}")
     order = [axis for axis in range(ndim) if axis not in sources]
     for place, axis in sorted(zip(places, sources, strict=True)):
         order.insert(place, axis)
@@ -236,8 +237,8 @@ def pad(x, widths, mode="constant", *, value=0.0):
     x : array_like
     widths : int, (before, after), or one (before, after) for each axis
     mode : str
-        "constant": `value`; "edge": the outermost element; "reflect" and "symmetric": the elements mirrored, without and
-        with the outermost one; "wrap": those of the other end.
+        "constant": `value`; "edge": the outermost element; "reflect" and "symmetric": the elements mirrored, without
+        and with the outermost one; "wrap": those of the other end.
     value : float
         For the mode "constant".
 

@@ -5,6 +5,7 @@
  */
 #include "vecmath.h"
 
+#define GROUP 64 /* rows whose sums are kept for one vectorised logarithm: one value a row would waste its lanes */
 #define BLOCK (64 * VLEN) /* elements whose terms go to one running sum before it joins the row's */
 
 static real row_max(const real *x, size_t n) {
@@ -79,15 +80,26 @@ void KERNEL(softmax_backward)(const void *ys, const void *gs, void *dxs, size_t 
     }
 }
 
-VEC real row_logsumexp(const real *x, size_t n) {
-    real shift = finite_or_zero(row_max(x, n));
-    return shift + v_log(v_set(row_exp_sum(x, NULL, n, shift)))[0];
+/* shift[r], a finite row maximum, and rest[r] = log of the sum of e^(x[r, :] - shift[r]), for up to GROUP rows */
+static void group_logsumexp(const real *x, size_t rows, size_t n, real *shift, real *rest) {
+    for (size_t r = 0; r < rows; r++) {
+        shift[r] = finite_or_zero(row_max(x + r * n, n));
+        rest[r] = row_exp_sum(x + r * n, NULL, n, shift[r]);
+    }
+    for (size_t r = 0; r < rows; r += VLEN)
+        v_store_n(rest + r, v_log(v_load_n(rest + r, rows - r)), rows - r);
 }
+#define GROUPS(top, count)                                                                                             \
+    for (size_t top = 0, count; count = rows - top < GROUP ? rows - top : GROUP, top < rows; top += GROUP)
 
 /* y[r] = log of the sum of e^x[r, :] */
 void KERNEL(logsumexp_forward)(const void *x, void *y, size_t rows, size_t n) {
-    for (size_t r = 0; r < rows; r++)
-        ((real *)y)[r] = row_logsumexp((const real *)x + r * n, n);
+    real shift[GROUP], rest[GROUP];
+    GROUPS(top, count) {
+        group_logsumexp((const real *)x + top * n, count, n, shift, rest);
+        for (size_t r = 0; r < count; r++)
+            ((real *)y)[top + r] = shift[r] + rest[r];
+    }
 }
 
 /* dx[r, :] = g[r] e^(x[r, :] - y[r]) */
@@ -126,11 +138,14 @@ void KERNEL(log_softmax_backward)(const void *ys, const void *gs, void *dxs, siz
  * exact. */
 void KERNEL(cross_entropy_forward)(const void *xs, const int64_t *labels, void *loss, void *lse, size_t rows,
                                    size_t n) {
-    for (size_t r = 0; r < rows; r++) {
-        const real *x = (const real *)xs + r * n;
-        real shift = finite_or_zero(row_max(x, n)), rest = v_log(v_set(row_exp_sum(x, NULL, n, shift)))[0];
-        ((real *)loss)[r] = rest + (shift - x[labels[r]]);
-        ((real *)lse)[r] = shift + rest;
+    real shift[GROUP], rest[GROUP];
+    GROUPS(top, count) {
+        const real *x = (const real *)xs + top * n;
+        group_logsumexp(x, count, n, shift, rest);
+        for (size_t r = 0; r < count; r++) {
+            ((real *)loss)[top + r] = rest[r] + (shift[r] - x[r * n + (size_t)labels[top + r]]);
+            ((real *)lse)[top + r] = shift[r] + rest[r];
+        }
     }
 }
 

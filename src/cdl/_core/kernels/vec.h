@@ -374,21 +374,40 @@ VEC vec v_keep_n(vec a, size_t n, real rest) {
     return n >= VLEN ? a : v_select(v_first(n), a, v_set(rest));
 }
 
-/* -- Across the lanes, in a fixed order: halves are folded until one element is left -- */
-#define VEC_FOLD(name, type, expression)                                                                               \
-    VEC type name(vec v) {                                                                                             \
-        real lanes[VLEN];                                                                                              \
-        v_store(lanes, v);                                                                                             \
-        for (size_t half = VLEN / 2; half; half /= 2)                                                                  \
-            for (size_t i = 0; i < half; i++) {                                                                        \
-                real a = lanes[i], b = lanes[i + half];                                                                \
-                lanes[i] = expression;                                                                                 \
-            }                                                                                                          \
-        return lanes[0];                                                                                               \
+/* -- Across the lanes, in a fixed order: the vector is combined with itself turned by half, a quarter ... of its lanes,
+ * in registers, because a detour through memory waits for the store -- */
+#define V_TURN(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
+#if VEC_BYTES == 64 && defined(CDL_REAL_f32)
+#define VEC_TURNS(do)                                                                                                  \
+    do                                                                                                                 \
+    (V_TURN(v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)) do(                                              \
+        V_TURN(v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10,                                                    \
+               11)) do(V_TURN(v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12,                                     \
+                              13)) do(V_TURN(v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14))
+#elif VEC_BYTES == 64 || (VEC_BYTES == 32 && defined(CDL_REAL_f32))
+#define VEC_TURNS(do)                                                                                                  \
+    do                                                                                                                 \
+    (V_TURN(v, 4, 5, 6, 7, 0, 1, 2, 3)) do(V_TURN(v, 2, 3, 0, 1, 6, 7, 4, 5)) do(V_TURN(v, 1, 0, 3, 2, 5, 4, 7, 6))
+#elif VEC_BYTES == 32 || defined(CDL_REAL_f32)
+#define VEC_TURNS(do)                                                                                                  \
+    do                                                                                                                 \
+    (V_TURN(v, 2, 3, 0, 1)) do(V_TURN(v, 1, 0, 3, 2))
+#else
+#define VEC_TURNS(do)                                                                                                  \
+    do                                                                                                                 \
+    (V_TURN(v, 1, 0))
+#endif
+#define VEC_FOLD(name, combine)                                                                                        \
+    VEC real name(vec v) {                                                                                             \
+        VEC_TURNS(combine)                                                                                             \
+        return v[0];                                                                                                   \
     }
-VEC_FOLD(v_sum, real, a + b)
-VEC_FOLD(v_prod, real, a *b)
-VEC_FOLD(v_lane_max, real, a != a || a > b ? a : b) /* NaN in any lane gives NaN */
-VEC_FOLD(v_lane_min, real, a != a || a < b ? a : b)
-#undef VEC_FOLD
+#define V_FOLD_SUM(turned) v = v + turned;
+#define V_FOLD_PROD(turned) v = v * turned;
+#define V_FOLD_MAX(turned) v = v_maximum(v, turned);
+#define V_FOLD_MIN(turned) v = v_minimum(v, turned);
+VEC_FOLD(v_sum, V_FOLD_SUM)
+VEC_FOLD(v_prod, V_FOLD_PROD)
+VEC_FOLD(v_lane_max, V_FOLD_MAX) /* NaN in any lane gives NaN */
+VEC_FOLD(v_lane_min, V_FOLD_MIN)
 #endif

@@ -290,9 +290,9 @@ VEC vec v_cos(vec x) {
 /* log2 of x > 0 as an upper half (exact in products) and a rest; relative error 2^-33 (2^-65) of the sum */
 VEC vec v_log2_twofold(vec x, vec *low) {
     vec n, m = v_frexp(x, &n);
-    vec f = m - 1, d = m + 1, d_lost = m - (d - 1);
-    vec s = f / d, s_high = v_upper(s), d_high = v_upper(d);
-    vec s_low = ((f - s_high * d_high) - s_high * (d - d_high) - s_high * d_lost) / d;
+    vec f = m - 1, d = m + 1, d_lost = m - (d - 1), per_d = 1 / d;
+    vec s = f * per_d, s_high = v_upper(s), d_high = v_upper(d);
+    vec s_low = ((f - s_high * d_high) - s_high * (d - d_high) - s_high * d_lost) * per_d;
     /* log m = 2/3 s (3 + s^2 + r), r = 3/2 s^4 p(s^2); 3 + s^2 + r in two parts, as s_high^2 is exact */
     vec s2 = s * s, square = s_high * s_high;
     vec r = R(1.5) * s2 * s2 * POLYNOMIAL(s2, atanh5_terms) + s_low * (s_high + s);
