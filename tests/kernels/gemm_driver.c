@@ -203,6 +203,17 @@ static void keeps_nan(void) {
         if ((isnan(c[e]) != 0) != (e % N == 5)) failures++, printf("FAILED NaN of dot at %zu\n", e);
 }
 
+/* Small integers are exact in any order of additions. */
+static void inner_products(void) {
+    for (size_t k = 0; k < K_MAX; k++)
+        for (int at_end = 0; at_end < 2; at_end++) {
+            real *a = place(in_a, k, at_end), *b = place(in_b, k, at_end), sum = -1, wanted = 0;
+            for (size_t p = 0; p < k; p++) a[p] = (real)(p % 7) - 3, b[p] = (real)(p % 5) - 2, wanted += a[p] * b[p];
+            KERNEL(gemm_inner)(k, a, b, &sum);
+            if (sum != wanted) failures++, printf("FAILED inner product of %zu\n", k);
+        }
+}
+
 int main(void) {
     in_a = new_arena((M_MAX + 3) * (K_MAX + 3));
     in_b = new_arena((K_MAX + 3) * (N_MAX + 3) * 2);
@@ -213,6 +224,7 @@ int main(void) {
     every_pack();
     same_bits();
     keeps_nan();
+    inner_products();
     printf("%zu sizes and forms, %d failed\n", cases, failures);
     return failures != 0;
 }

@@ -10,7 +10,7 @@ Threads get blocks of rows and columns, never parts of k: an element is the same
 """
 from cdl._core.kernels cimport BINARY_ADD, K
 from cdl._core.memory cimport pool_alloc, pool_free
-from cdl._core.tensor cimport ITEMSIZE
+from cdl._core.tensor cimport F32, ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
 
 cdef extern from "gemm.h" nogil:
@@ -28,6 +28,7 @@ cdef enum:
     PACK_ROWS = 5               # packing pays from here on: fewer rows stay in the 8 ways of L1 whatever their stride
     PACK_B_ROWS = 256           # fewer rows do not repay a copy of b
     LARGE_B = 1 << 23           # bytes: pages of a larger b do not stay in the address buffers
+    INNER_PART = 1 << 14        # elements of a part of a long inner product: both parts of float32 in a quarter of L2
     FEW_FLOPS = 400_000         # below: no blocks, no threads, no arithmetic about them (4 µs)
 
 cdef struct Plan:
@@ -227,6 +228,45 @@ cdef int matrix_vector(const Gemm* g) noexcept nogil:
     return 0
 
 
+cdef struct Inner:
+    const Gemm* g
+    char* parts
+
+
+cdef void inner_task(void* job, size_t task) noexcept nogil:
+    cdef Inner* j = <Inner*>job
+    cdef Py_ssize_t first = <Py_ssize_t>task * INNER_PART, item = ITEMSIZE[j.g.kind]
+    K[j.g.kind].gemm_inner(min(<Py_ssize_t>INNER_PART, j.g.k - first), j.g.a + first * item, j.g.b + first * item,
+                           j.parts + <Py_ssize_t>task * item)
+
+
+cdef int inner(const Gemm* g) noexcept nogil:
+    """m = n = 1 and a long k: parts of fixed length are the tasks, and their sums are added in double, in order."""
+    cdef Inner job
+    cdef Py_ssize_t parts = ceil_div(g.k, INNER_PART), i
+    cdef double total = 0, was = 0
+    cdef char* z = g.z if g.z != NULL else g.c
+    job.g = g
+    job.parts = <char*>pool_alloc(parts * ITEMSIZE[g.kind])
+    if job.parts == NULL:
+        return -1
+    parallel_for(inner_task, &job, parts, threads_for(gemm_microseconds(g)))
+    for i in range(parts):
+        total += (<float*>job.parts)[i] if g.kind == F32 else (<double*>job.parts)[i]
+    if g.bias != NULL:
+        total += (<float*>g.bias)[0] if g.kind == F32 else (<double*>g.bias)[0]
+    if g.accumulate:
+        was = (<float*>z)[0] if g.kind == F32 else (<double*>z)[0]
+    if g.kind == F32:
+        (<float*>z)[0] = <float>(total + was)
+    else:
+        (<double*>z)[0] = total + was
+    pool_free(job.parts)
+    if g.act >= 0:
+        activate(g, 0, 0, 1, 1)
+    return 0
+
+
 cdef int gemm(const Gemm* g) noexcept nogil:
     cdef Plan plan
     cdef double microseconds
@@ -241,6 +281,8 @@ cdef int gemm(const Gemm* g) noexcept nogil:
         return 0
     if g.n == 1 and g.m > 1 and g.k > 1 and g.c_row == 1:
         return matrix_vector(g)
+    if g.n == 1 and g.m == 1 and g.a_col == 1 and g.b_row == 1:
+        return inner(g)
     plan.g = g[0]
     choose(&plan)
     microseconds = gemm_microseconds(g)

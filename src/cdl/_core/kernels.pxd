@@ -45,6 +45,7 @@ cdef extern from "kernels.h" nogil:
                      int accumulate) noexcept nogil
         void (*gemm_dot)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, const void* b, Py_ssize_t b_row,
                          void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
+        void (*gemm_inner)(size_t k, const void* a, const void* b, void* sum) noexcept nogil
         void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
                           void* target, Py_ssize_t target_row) noexcept nogil
         void (*softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil

@@ -116,3 +116,20 @@ void KERNEL(gemm_dot)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_r
         }
     }
 }
+
+/* sum (1) = a (k) . b (k), on as many running sums as hide the latency of a multiply-add. */
+void KERNEL(gemm_inner)(size_t k, const void *a, const void *b, void *sum) {
+    enum { SUMS = 8 };
+    const real *x = a, *y = b;
+    vec total[SUMS];
+    size_t p = 0;
+    for (size_t i = 0; i < SUMS; i++) total[i] = v_set(0);
+    for (; p + SUMS * VLEN <= k; p += SUMS * VLEN)
+#pragma GCC unroll 8
+        for (size_t i = 0; i < SUMS; i++)
+            total[i] += v_load(x + p + i * VLEN) * v_load(y + p + i * VLEN);
+    for (; p < k; p += VLEN) total[0] += v_load_n(x + p, k - p) * v_load_n(y + p, k - p);
+    for (size_t half = SUMS / 2; half; half /= 2)
+        for (size_t i = 0; i < half; i++) total[i] += total[i + half];
+    *(real *)sum = lane_sum(total[0]);
+}
