@@ -136,3 +136,26 @@ def test_same_bits_for_every_thread_count(shape, rng):
     exact = -np.log(p[np.arange(shape[0]), labels]).mean()
     np.testing.assert_allclose(results[0][0], exact, rtol=1e-6)
     np.testing.assert_allclose(results[0][1] * shape[0], p - np.eye(shape[1], dtype=np.float32)[labels], atol=1e-6)
+
+
+def test_labels_refilled_before_the_backward(rng):
+    z = cdl.Tensor(rng.standard_normal((4, 3)), requires_grad=True)
+    for options in ({}, {"ignore_index": 2}):
+        grads = []
+        for refill in (0, 10**9):
+            labels = np.array([0, 1, 2, 1])
+            z.grad = None
+            loss = cdl.cross_entropy(labels, z, **options)
+            labels += refill
+            loss.backward()
+            grads.append(z.grad.numpy().copy())
+        np.testing.assert_array_equal(*grads)
+
+
+def test_targets_changed_before_the_backward_are_noticed(rng):
+    z = cdl.Tensor(rng.standard_normal((2, 3)), requires_grad=True)
+    t = cdl.Tensor(np.eye(3)[:2])
+    loss = cdl.cross_entropy(t, z)
+    t *= 2
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()

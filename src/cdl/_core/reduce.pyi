@@ -1,7 +1,6 @@
 from typing import Any
 
 NAMES: tuple[str, ...]
-ARG_NAMES: tuple[str, ...]
 
 def reduce(op: int, x: Any, axis: int | tuple[int, ...] | None, keepdims: bool, ddof: float = 0.0) -> Any: ...
 def arg(largest: bool, x: Any, axis: int | None, keepdims: bool) -> Any: ...

@@ -23,8 +23,9 @@ cdef enum:
     STRIP = 512         # columns of a task: what the kernels keep accumulators for in L1
     SHORTEST = 64       # rows of a task at least, so that the partial results stay a small share
 
-NAMES = ("sum", "squares", "max", "min", "prod", "mean", "var", "std", "norm")
-ARG_NAMES = ("argmin", "argmax")
+cdef tuple names = ("sum", "squares", "max", "min", "prod", "mean", "var", "std", "norm")
+cdef tuple arg_names = ("argmin", "argmax")
+NAMES = names       # by op, as `reduce` takes it
 cdef double MICROSECONDS = 0.0001       # an element, of float32 read from L3
 
 
@@ -234,7 +235,7 @@ cdef Tensor of_nothing(int op, Tensor x, int mask, Tensor y):
     if op == MAX or op == MIN:
         for i in range(x.ndim):
             if mask >> i & 1 and x.dims[i] == 0:
-                raise ValueError(f"{NAMES[op]}: axis {i} of shape {shape_of(x)} is empty, and nothing has no {NAMES[op]}; "
+                raise ValueError(f"{names[op]}: axis {i} of shape {shape_of(x)} is empty, and nothing has no {names[op]}; "
                                  "check x.size first")
     return fill_like(y, 1.0 if op == PROD else float("nan") if MEAN <= op <= STD else 0.0)
 
@@ -365,7 +366,7 @@ cdef Tensor arg_apply(Tensor x, int mask, bint keep, bint largest):
     cdef Job job
     lay_out(x, mask, &s)
     if s.n == 0:
-        raise ValueError(f"{ARG_NAMES[largest]}: shape {shape_of(x)} is empty along the axis; check x.size first")
+        raise ValueError(f"{arg_names[largest]}: shape {shape_of(x)} is empty along the axis; check x.size first")
     if y.size == 0:
         return y
     cut(&s, True)
@@ -400,7 +401,6 @@ cdef void cumsum_task(void* job, size_t task) noexcept nogil:
 
 cdef int cumsum_into(Tensor x, Tensor y, int mask, bint reverse) except -1:
     cdef Job job
-    cdef Py_ssize_t[1] dims
     if x.size == 0:
         return 0
     lay_out(x, mask, &job.s)
@@ -447,29 +447,29 @@ def reduce(int op, x, axis, bint keepdims, double ddof=0.0):
     """Reduce x along the axes: the op NAMES[op]."""
     if not 0 <= op <= NORM:
         raise ValueError(f"reduce: op must be 0 to {NORM}, got {op}")
-    cdef Tensor t = as_any(x, <str>NAMES[op])
+    cdef Tensor t = as_any(x, <str>names[op])
     cdef int mask
     if type(axis) is list:
         axis = tuple(axis)
-    mask = mask_of(axis, t.ndim, <str>NAMES[op])
+    mask = mask_of(axis, t.ndim, <str>names[op])
     if t.kind > F64:
         if t.size == 0 and MAX <= op <= MIN:
             of_nothing(op, t, mask, result_for(t, mask, keepdims, I64))
         if op == NORM or op == SQUARES:
             return finish(apply(op, as_any(t.numpy().astype(np.float64), "norm"), mask, keepdims), type(x) is Tensor)
-        return of_integers(NAMES[op], x, t, {"axis": axis, "keepdims": keepdims} | ({"ddof": ddof} if ddof else {}))
+        return of_integers(names[op], x, t, {"axis": axis, "keepdims": keepdims} | ({"ddof": ddof} if ddof else {}))
     return finish(apply(op, t, mask, keepdims, ddof), type(x) is Tensor)
 
 
 def arg(bint largest, x, axis, bint keepdims):
     """Where the largest (or smallest) element along an axis (None: of all) stands; int64."""
-    cdef Tensor t = as_any(x, <str>ARG_NAMES[largest])
+    cdef Tensor t = as_any(x, <str>arg_names[largest])
     cdef int mask
     if type(axis) is tuple:
-        raise TypeError(f"{ARG_NAMES[largest]}: axis must be an integer or None, got {axis}")
-    mask = mask_of(axis, t.ndim, <str>ARG_NAMES[largest])
+        raise TypeError(f"{arg_names[largest]}: axis must be an integer or None, got {axis}")
+    mask = mask_of(axis, t.ndim, <str>arg_names[largest])
     if t.kind > F64 and t.size:
-        return of_integers(ARG_NAMES[largest], x, t, {"axis": axis, "keepdims": keepdims})
+        return of_integers(arg_names[largest], x, t, {"axis": axis, "keepdims": keepdims})
     return finish(arg_apply(t, mask, keepdims, largest), type(x) is Tensor)
 
 

@@ -7,12 +7,12 @@ from libc.string cimport memset
 
 cimport cython
 
-from cdl._core.copy cimport contiguous
+from cdl._core.copy cimport contiguous, copy_of
 from cdl._core.gate cimport as_any, as_float, finish
 from cdl._core.kernels cimport SHORT_ROW, K
 from cdl._core.reduce cimport Layout, lay_out, mask_of, moved_last, result_for
 from cdl._core.tape cimport give, record, recording
-from cdl._core.tensor cimport (BOOL, F32, F64, I64, ITEMSIZE, MAXDIM, READS_A, Node, Tensor, empty_like, fill_like,
+from cdl._core.tensor cimport (BOOL, F32, I64, ITEMSIZE, READS_A, READS_C, Node, Tensor, empty_like, fill_like,
                                new_tensor, normal_axis, scalar, shape_of)
 from cdl._core.threads cimport run_tasks
 
@@ -22,6 +22,7 @@ cdef enum:
     BLOCK = 1 << 13     # elements of a task: x and y of float32 together stay in L2, and take a few µs
     FORWARD, BACKWARD, LOSS, LOSS_BACKWARD, SOFT, SOFT_BACKWARD
 
+cdef str MEAN = "mean"     # the very string of Python's own default: told apart without a comparison
 cdef double MICROSECONDS = 0.0003       # an element: exp of 4 to 10 a nanosecond, and two more passes
 
 
@@ -275,6 +276,7 @@ cdef Tensor weights_of(object weight, Py_ssize_t n):
 
 cdef Tensor loss_of(Tensor y_true, Tensor y_pred, bint labels, double smoothing, bint ignoring, int64_t ignore, Tensor weight,
                     str reduction):
+    """The loss of checked arguments, recorded."""
     cdef Py_ssize_t n = y_pred.dims[y_pred.ndim - 1], rows = y_pred.size // n, i
     cdef Py_ssize_t[2] dims
     cdef Tensor x = contiguous(y_pred), target, both, y, given = None
@@ -288,9 +290,12 @@ cdef Tensor loss_of(Tensor y_true, Tensor y_pred, bint labels, double smoothing,
         count = <double>check_labels(given, n, ignoring, ignore)
         some = count != rows
     if labels and smoothing == 0 and weight is None:
-        target = given
         if some:        # an ignored label may be no class: let the kernel pick the first
             target = as_any(np.where(given.numpy() == ignore, 0, given.numpy()), "cross_entropy")
+        elif recording(y_pred):
+            target = copy_of(given)     # the backward trusts them: whoever refills the array must not reach them
+        else:
+            target = given
     elif labels or smoothing or weight is not None or y_true.kind != x.kind:
         target = dense_targets(y_true, x, labels, smoothing, weight, ignoring, ignore, &count)
     else:
@@ -304,18 +309,20 @@ cdef Tensor loss_of(Tensor y_true, Tensor y_pred, bint labels, double smoothing,
         for i in range(rows):
             if (<int64_t*>given.ptr)[i] == ignore:
                 memset(job.out + i * ITEMSIZE[x.kind], 0, ITEMSIZE[x.kind])
-    if reduction == "none":
+    if reduction is not MEAN and reduction == "none":
         divisor = 0
         y = new_tensor(x.kind, y_pred.ndim - 1, y_pred.dims)
         for i in range(rows * ITEMSIZE[x.kind]):
             y.ptr[i] = job.out[i]
     else:
-        divisor = 1 if reduction == "sum" or count == 0 else count      # nothing but ignored labels: the mean is 0
+        divisor = count if reduction is MEAN or reduction == "mean" else 1
+        if count == 0:      # nothing but ignored labels: the mean is 0
+            divisor = 1
         y = scalar(sum_of(both, rows) / divisor, x.kind)
     if recording(y_pred):
         node = CrossEntropyNode.__new__(CrossEntropyNode)
-        node.divisor, node.ignored, node.ignore = divisor, given if some else None, ignore
-        record(y, node, READS_A, y_pred, both, target)
+        node.divisor, node.ignored, node.ignore = divisor, copy_of(given) if some else None, ignore
+        record(y, node, READS_A | READS_C, y_pred, both, target)
     return y
 
 
@@ -341,7 +348,7 @@ def cross_entropy(y_true, y_pred, double label_smoothing, ignore_index, weight, 
     if x.ndim == 0 or x.size == 0:
         raise ValueError(f"cross_entropy: y_pred must have at least one row and one class, got shape {shape_of(x)}")
     labels = labels_of(y, x)
-    if reduction != "mean" and reduction != "sum" and reduction != "none":
+    if reduction is not MEAN and reduction not in ("mean", "sum", "none"):
         raise ValueError(f"cross_entropy: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing must be 0 to 1, got {label_smoothing}")

@@ -6,13 +6,15 @@ booleans give what NumPy gives, without a gradient.
 """
 import numpy as np
 
-from cdl._core import reduce as _core
+from cdl._core.reduce import NAMES
+from cdl._core.reduce import arg as _arg
+from cdl._core.reduce import cumsum as _cumsum
 from cdl._core.reduce import reduce as _reduce
 
 __all__ = ["argmax", "argmin", "cumsum", "max", "mean", "min", "norm", "prod", "std", "sum", "var"]
 
 _SUM, _MAX, _MIN, _PROD, _MEAN, _VAR, _STD, _NORM = (
-    _core.NAMES.index(name) for name in ("sum", "max", "min", "prod", "mean", "var", "std", "norm"))
+    NAMES.index(name) for name in ("sum", "max", "min", "prod", "mean", "var", "std", "norm"))
 
 
 def sum(x, axis=None, *, keepdims=False):
@@ -171,7 +173,7 @@ def argmax(x, axis=None, *, keepdims=False):
     >>> cdl.argmax([[1.0, 5.0], [7.0, 2.0]], axis=1)
     array([1, 0])
     """
-    return _core.arg(True, x, axis, keepdims)
+    return _arg(True, x, axis, keepdims)
 
 
 def argmin(x, axis=None, *, keepdims=False):
@@ -183,7 +185,7 @@ def argmin(x, axis=None, *, keepdims=False):
     >>> int(cdl.argmin([3.0, -1.0, -1.0]))
     1
     """
-    return _core.arg(False, x, axis, keepdims)
+    return _arg(False, x, axis, keepdims)
 
 
 def cumsum(x, axis=None):
@@ -195,7 +197,7 @@ def cumsum(x, axis=None):
     >>> cdl.cumsum([1.0, 2.0, 3.0])
     array([1., 3., 6.])
     """
-    return _core.cumsum(x, axis)
+    return _cumsum(x, axis)
 
 
 METHODS = {name: globals()[name] for name in __all__ if name != "norm"}

@@ -1,6 +1,8 @@
 """Softmax, its logarithm, logsumexp, and cross-entropy fused with them. Natural logarithms throughout."""
-from cdl._core import softmax as _core
 from cdl._core.kernels import UNARY
+from cdl._core.softmax import cross_entropy as _cross_entropy
+from cdl._core.softmax import logsumexp as _logsumexp
+from cdl._core.softmax import softmax as _softmax
 from cdl._core.unary import unary
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
@@ -24,7 +26,7 @@ def softmax(x, axis=-1):
     >>> cdl.softmax([0.0, 0.0])
     array([0.5, 0.5])
     """
-    return _core.softmax(False, x, axis)
+    return _softmax(False, x, axis)
 
 
 def log_softmax(x, axis=-1):
@@ -36,7 +38,7 @@ def log_softmax(x, axis=-1):
     >>> cdl.log_softmax([0.0, -1000.0])
     array([    0., -1000.])
     """
-    return _core.softmax(True, x, axis)
+    return _softmax(True, x, axis)
 
 
 def logsumexp(x, axis=None, *, keepdims=False):
@@ -55,7 +57,7 @@ def logsumexp(x, axis=None, *, keepdims=False):
     >>> float(cdl.logsumexp([1000.0, 1000.0]))
     1000.6931471805599
     """
-    return _core.logsumexp(x, axis, keepdims)
+    return _logsumexp(x, axis, keepdims)
 
 
 def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, ignore_index=None, weight=None,
@@ -104,7 +106,7 @@ def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, igno
     """
     if not from_logits:
         y_pred = unary(UNARY["log"], unary(UNARY["clip"], y_pred, 1e-15, float("inf")))
-    return _core.cross_entropy(y_true, y_pred, label_smoothing, ignore_index, weight, reduction)
+    return _cross_entropy(y_true, y_pred, label_smoothing, ignore_index, weight, reduction)
 
 
 METHODS = {"softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}

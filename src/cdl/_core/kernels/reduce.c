@@ -1,20 +1,22 @@
 /* Reductions. `rows` kernels reduce along contiguous memory, `cols` kernels down the columns of a matrix.
  *
- * Sums of a few hundred terms per lane run in plain vectors; these partial sums are added with their rounding errors kept
- * (twofold), so that the error does not grow with the length. Everything runs in a fixed order.
+ * Sums of a few hundred terms per lane run in plain vectors; these partial sums are added with their rounding errors
+ * kept (twofold), so that the error does not grow with the length. Everything runs in a fixed order.
  */
 #include "vec.h"
 
 enum {
-    STEPS = 16,                    /* additions on one lane before its rounding errors are kept: below NumPy's 128 / 8 + 3 */
-    BLOCK = STEPS * 4 * VLEN,      /* elements of a plain sum */
-    STRIP = 2048 / sizeof(real),   /* columns whose accumulators stay in L1 beside the rows that stream past */
-    GROUP = 8,                     /* rows added at a time: as many as L1 has ways, for row lengths of a power of two */
-    NARROW = 128                   /* matrices of few columns are read as if this wide */
+    STEPS = 16,               /* additions on one lane before its rounding errors are kept: below NumPy's 128 / 8 + 3 */
+    BLOCK = STEPS * 4 * VLEN, /* elements of a plain sum */
+    STRIP = 2048 / sizeof(real), /* columns whose accumulators stay in L1 beside the rows that stream past */
+    GROUP = 8,                   /* rows added at a time: as many as L1 has ways, for row lengths of a power of two */
+    NARROW = 128                 /* matrices of few columns are read as if this wide */
 };
 
 #define OP_LOOP(i, n) for (size_t i = 0; i < (n); i++)
-VEC size_t least(size_t a, size_t b) { return a < b ? a : b; }
+VEC size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 /* sum + lost is the sum without rounding errors (lost is NaN once sum is infinite) */
 VEC void add_twofold(vec *sum, vec *lost, vec x) {
@@ -23,7 +25,9 @@ VEC void add_twofold(vec *sum, vec *lost, vec x) {
     *sum = total;
 }
 
-VEC vec twofold(vec sum, vec lost) { return sum + v_select(v_isnan(lost), v_set(0), lost); }
+VEC vec twofold(vec sum, vec lost) {
+    return sum + v_select(v_isnan(lost), v_set(0), lost);
+}
 
 VEC double twofold_lanes(vec sum, vec lost) {
     double total = 0;
@@ -32,7 +36,9 @@ VEC double twofold_lanes(vec sum, vec lost) {
 }
 
 /* What is summed: x, or (x - shift)^2 */
-VEC vec term(vec x, vec shift, int squares) { return squares ? (x - shift) * (x - shift) : x; }
+VEC vec term(vec x, vec shift, int squares) {
+    return squares ? (x - shift) * (x - shift) : x;
+}
 
 VEC vec sum_block(const real *x, size_t n, vec shift, int squares) {
     vec a = {0}, b = {0}, c = {0}, d = {0};
@@ -43,15 +49,19 @@ VEC vec sum_block(const real *x, size_t n, vec shift, int squares) {
         c += term(v_load(x + j + 2 * VLEN), shift, squares);
         d += term(v_load(x + j + 3 * VLEN), shift, squares);
     }
-    for (; j + VLEN <= n; j += VLEN) a += term(v_load(x + j), shift, squares);
-    if (j < n) b += v_keep_n(term(v_load_part(x + j, n - j), shift, squares), n - j, 0);
+    for (; j + VLEN <= n; j += VLEN)
+        a += term(v_load(x + j), shift, squares);
+    if (j < n)
+        b += v_keep_n(term(v_load_part(x + j, n - j), shift, squares), n - j, 0);
     return (a + b) + (c + d);
 }
 
 VEC double sum_row(const real *x, size_t n, real shift, int squares) {
     vec sum = {0}, lost = {0}, middle = v_set(shift);
-    if (n <= BLOCK) return v_sum(sum_block(x, n, middle, squares));
-    for (size_t j = 0; j < n; j += BLOCK) add_twofold(&sum, &lost, sum_block(x + j, least(BLOCK, n - j), middle, squares));
+    if (n <= BLOCK)
+        return v_sum(sum_block(x, n, middle, squares));
+    for (size_t j = 0; j < n; j += BLOCK)
+        add_twofold(&sum, &lost, sum_block(x + j, least(BLOCK, n - j), middle, squares));
     return twofold_lanes(sum, lost);
 }
 
@@ -64,7 +74,8 @@ VEC real prod_row(const real *x, size_t n) {
         c *= v_load(x + j + 2 * VLEN);
         d *= v_load(x + j + 3 * VLEN);
     }
-    for (; j < n; j += VLEN) a *= v_keep_n(v_load_n(x + j, n - j), n - j, 1);
+    for (; j < n; j += VLEN)
+        a *= v_keep_n(v_load_n(x + j, n - j), n - j, 1);
     return v_prod((a * b) * (c * d));
 }
 
@@ -81,7 +92,9 @@ VEC vmask either_nan(vec a, vec b) {
 #endif
 }
 
-VEC vec further(vec a, vec b, int largest) { return largest ? v_max(a, b) : v_min(a, b); }
+VEC vec further(vec a, vec b, int largest) {
+    return largest ? v_max(a, b) : v_min(a, b);
+}
 
 /* The largest (smallest) of n elements, NaN where one is NaN */
 VEC real extreme_row(const real *x, size_t n, int largest) {
@@ -99,32 +112,42 @@ VEC real extreme_row(const real *x, size_t n, int largest) {
         bad |= v_isnan(p);
         a = further(p, a, largest);
     }
-    if (v_any(bad)) return (real)NAN;
+    if (v_any(bad))
+        return (real)NAN;
     a = further(further(a, b, largest), further(c, d, largest), largest);
     return largest ? v_lane_max(a) : v_lane_min(a);
 }
 
-/* y[i] = the sum (of squares of x - shift[i]) / divisor, or the largest, smallest, product, of x[i * stride ...] (n elements);
- * a shift of NULL is 0. */
+/* y[i] = the sum (of squares of x - shift[i]) / divisor, or the largest, smallest, product, of x[i * stride ...] (n
+ * elements); a shift of NULL is 0. */
 void KERNEL(reduce_rows)(int op, const void *xs, const void *shifts, void *ys, size_t rows, size_t n, size_t stride,
                          double divisor) {
     const real *x = xs, *shift = shifts;
     real *y = ys;
     switch (op) {
-    case CDL_REDUCE_SUM: OP_LOOP(i, rows) y[i] = (real)(sum_row(x + i * stride, n, 0, 0) / divisor); break;
+    case CDL_REDUCE_SUM:
+        OP_LOOP(i, rows) y[i] = (real)(sum_row(x + i * stride, n, 0, 0) / divisor);
+        break;
     case CDL_REDUCE_SQUARES:
         OP_LOOP(i, rows) y[i] = (real)(sum_row(x + i * stride, n, shift ? shift[i] : 0, 1) / divisor);
         break;
-    case CDL_REDUCE_MAX: OP_LOOP(i, rows) y[i] = extreme_row(x + i * stride, n, 1); break;
-    case CDL_REDUCE_MIN: OP_LOOP(i, rows) y[i] = extreme_row(x + i * stride, n, 0); break;
-    default: OP_LOOP(i, rows) y[i] = prod_row(x + i * stride, n);
+    case CDL_REDUCE_MAX:
+        OP_LOOP(i, rows) y[i] = extreme_row(x + i * stride, n, 1);
+        break;
+    case CDL_REDUCE_MIN:
+        OP_LOOP(i, rows) y[i] = extreme_row(x + i * stride, n, 0);
+        break;
+    default:
+        OP_LOOP(i, rows) y[i] = prod_row(x + i * stride, n);
     }
 }
 
 /* -- Columns -- */
 VEC vec combine(vec a, vec b, int op) {
-    if (op == CDL_REDUCE_MAX) return v_maximum(a, b);
-    if (op == CDL_REDUCE_MIN) return v_minimum(a, b);
+    if (op == CDL_REDUCE_MAX)
+        return v_maximum(a, b);
+    if (op == CDL_REDUCE_MIN)
+        return v_minimum(a, b);
     return op == CDL_REDUCE_PROD ? a * b : a + b;
 }
 
@@ -143,27 +166,33 @@ VEC vec group_of_rows(const real *x, size_t rows, size_t stride, size_t n, vec s
         return combine(combine(combine(a, b, op), combine(c, d, op), op),
                        combine(combine(e, f, op), combine(g, h, op), op), op);
     }
-    for (size_t i = 1; i < rows; i++) a = combine(a, column_term(x + i * stride, n, shift, op), op);
+    for (size_t i = 1; i < rows; i++)
+        a = combine(a, column_term(x + i * stride, n, shift, op), op);
     return a;
 }
 
 /* One strip of at most STRIP columns, n >= 1 rows */
-VEC void reduce_strip(int op, const real *x, const real *shift, real *y, size_t n, size_t cols, size_t stride, double divisor) {
+VEC void reduce_strip(int op, const real *x, const real *shift, real *y, size_t n, size_t cols, size_t stride,
+                      double divisor) {
     const int sums = op == CDL_REDUCE_SUM || op == CDL_REDUCE_SQUARES;
     vec total[STRIP / VLEN], lost[STRIP / VLEN];
     for (size_t i = 0; i < n; i += GROUP)
         for (size_t j = 0, k = 0; j < cols; j += VLEN, k++) {
             vec middle = shift ? v_load_n(shift + j, cols - j) : v_set(0);
             vec part = group_of_rows(x + i * stride + j, least(GROUP, n - i), stride, cols - j, middle, op);
-            if (i == 0) total[k] = part, lost[k] = v_set(0);
-            else if (sums) add_twofold(&total[k], &lost[k], part);
-            else total[k] = combine(total[k], part, op);
+            if (i == 0)
+                total[k] = part, lost[k] = v_set(0);
+            else if (sums)
+                add_twofold(&total[k], &lost[k], part);
+            else
+                total[k] = combine(total[k], part, op);
         }
     for (size_t j = 0, k = 0; j < cols; j += VLEN, k++)
         v_store_n(y + j, sums ? twofold(total[k], lost[k]) / (real)divisor : total[k], cols - j);
 }
 
-VEC void reduce_wide(int op, const real *x, const real *shift, real *y, size_t n, size_t cols, size_t stride, double divisor) {
+VEC void reduce_wide(int op, const real *x, const real *shift, real *y, size_t n, size_t cols, size_t stride,
+                     double divisor) {
     for (size_t j = 0; j < cols; j += STRIP)
         reduce_strip(op, x + j, shift ? shift + j : NULL, y + j, n, least(STRIP, cols - j), stride, divisor);
 }
@@ -172,44 +201,63 @@ VEC void reduce_wide(int op, const real *x, const real *shift, real *y, size_t n
 VEC void reduce_narrow(int op, const real *x, const real *shift, real *y, size_t n, size_t cols, double divisor) {
     real part[2 * NARROW], tiled[NARROW];
     size_t k = NARROW / cols, groups = n / k, rest = n % k;
-    if (shift) OP_LOOP(i, k * cols) tiled[i] = shift[i % cols];
+    if (shift)
+        OP_LOOP(i, k * cols) tiled[i] = shift[i % cols];
     reduce_wide(op, x, shift ? tiled : NULL, part, groups, k * cols, k * cols, 1);
-    if (rest) reduce_wide(op, x + groups * k * cols, shift, part + k * cols, rest, cols, cols, 1);
+    if (rest)
+        reduce_wide(op, x + groups * k * cols, shift, part + k * cols, rest, cols, cols, 1);
     reduce_wide(op == CDL_REDUCE_SQUARES ? CDL_REDUCE_SUM : op, part, NULL, y, k + (rest > 0), cols, cols, divisor);
 }
 
-VEC void reduce_any(int op, const real *x, const real *shift, real *y, size_t n, size_t cols, size_t stride, double divisor) {
-    if (cols < VLEN * 2 && cols == stride && n * cols >= 8 * NARROW) reduce_narrow(op, x, shift, y, n, cols, divisor);
-    else reduce_wide(op, x, shift, y, n, cols, stride, divisor);
+VEC void reduce_any(int op, const real *x, const real *shift, real *y, size_t n, size_t cols, size_t stride,
+                    double divisor) {
+    if (cols < VLEN * 2 && cols == stride && n * cols >= 8 * NARROW)
+        reduce_narrow(op, x, shift, y, n, cols, divisor);
+    else
+        reduce_wide(op, x, shift, y, n, cols, stride, divisor);
 }
 
 /* y[j] = the same down n >= 1 rows, at x[i * stride + j]; shift[j] or NULL */
 void KERNEL(reduce_cols)(int op, const void *xs, const void *shifts, void *ys, size_t n, size_t cols, size_t stride,
                          double divisor) {
     switch (op) { /* one copy of the loops per op */
-    case CDL_REDUCE_SUM: reduce_any(CDL_REDUCE_SUM, xs, NULL, ys, n, cols, stride, divisor); break;
-    case CDL_REDUCE_SQUARES: reduce_any(CDL_REDUCE_SQUARES, xs, shifts, ys, n, cols, stride, divisor); break;
-    case CDL_REDUCE_MAX: reduce_any(CDL_REDUCE_MAX, xs, NULL, ys, n, cols, stride, divisor); break;
-    case CDL_REDUCE_MIN: reduce_any(CDL_REDUCE_MIN, xs, NULL, ys, n, cols, stride, divisor); break;
-    default: reduce_any(CDL_REDUCE_PROD, xs, NULL, ys, n, cols, stride, divisor);
+    case CDL_REDUCE_SUM:
+        reduce_any(CDL_REDUCE_SUM, xs, NULL, ys, n, cols, stride, divisor);
+        break;
+    case CDL_REDUCE_SQUARES:
+        reduce_any(CDL_REDUCE_SQUARES, xs, shifts, ys, n, cols, stride, divisor);
+        break;
+    case CDL_REDUCE_MAX:
+        reduce_any(CDL_REDUCE_MAX, xs, NULL, ys, n, cols, stride, divisor);
+        break;
+    case CDL_REDUCE_MIN:
+        reduce_any(CDL_REDUCE_MIN, xs, NULL, ys, n, cols, stride, divisor);
+        break;
+    default:
+        reduce_any(CDL_REDUCE_PROD, xs, NULL, ys, n, cols, stride, divisor);
     }
 }
 
 /* -- Where the largest or smallest stands: the first of equals; a NaN is further than anything -- */
-VEC int is_further(real a, real b, int largest) { return b == b && (a != a || (largest ? a > b : a < b)); }
+VEC int is_further(real a, real b, int largest) {
+    return b == b && (a != a || (largest ? a > b : a < b));
+}
 
 VEC int64_t arg_row(const real *x, size_t n, int largest, real *value) {
     size_t at = 0;
     real best = extreme_row(x, least(BLOCK, n), largest);
     for (size_t j = BLOCK; j < n; j += BLOCK) {
         real y = extreme_row(x + j, least(BLOCK, n - j), largest);
-        if (is_further(y, best, largest)) best = y, at = j;
+        if (is_further(y, best, largest))
+            best = y, at = j;
     }
     for (vec y = v_set(best); at + VLEN <= n; at += VLEN) { /* best is NaN exactly where there is one */
         vec found = v_load(x + at);
-        if (v_any(v_eq(found, y) | v_isnan(found))) break;
+        if (v_any(v_eq(found, y) | v_isnan(found)))
+            break;
     }
-    while (!(x[at] == best || x[at] != x[at])) at++;
+    while (!(x[at] == best || x[at] != x[at]))
+        at++;
     *value = best;
     return (int64_t)at;
 }
@@ -250,13 +298,15 @@ void KERNEL(arg_fold)(const void *values, int64_t *index, size_t n, size_t cols,
     OP_LOOP(j, cols) {
         size_t best = j;
         for (size_t i = 1; i < n; i++)
-            if (is_further(value[i * cols + j], value[best], largest)) best = i * cols + j;
+            if (is_further(value[i * cols + j], value[best], largest))
+                best = i * cols + j;
         index[j] = index[best];
     }
 }
 
 /* -- Running sums -- */
-/* y[i] = x[0] + ... + x[i] within each row of n; from the end where reverse is set. f32 carries the sum in double. y may be x. */
+/* y[i] = x[0] + ... + x[i] within each row of n; from the end where reverse is set. f32 carries the sum in double. y
+ * may be x. */
 void KERNEL(cumsum_rows)(const void *xs, void *ys, size_t rows, size_t n, int reverse) {
     const ptrdiff_t step = reverse ? -1 : 1;
     OP_LOOP(i, rows) {
@@ -271,7 +321,8 @@ void KERNEL(cumsum_rows)(const void *xs, void *ys, size_t rows, size_t n, int re
             y[2 * step] = (real)(carry + c);
             y[3 * step] = (real)(carry += d);
         }
-        for (; j < n; j++, x += step, y += step) *y = (real)(carry += *x);
+        for (; j < n; j++, x += step, y += step)
+            *y = (real)(carry += *x);
     }
 }
 
@@ -289,8 +340,8 @@ void KERNEL(cumsum_cols)(const void *xs, void *ys, size_t n, size_t cols, size_t
     }
 }
 
-/* -- Backward: dx has (rows, n) elements with one g (and y, mean) a row, or (n, cols) with one a column; stride lies between
- * the rows of x and dx -- */
+/* -- Backward: dx has (rows, n) elements with one g (and y, mean) a row, or (n, cols) with one a column; stride lies
+ * between the rows of x and dx -- */
 void KERNEL(expand_rows)(const void *gs, void *dxs, size_t rows, size_t n, double scale) {
     const real *g = gs;
     OP_LOOP(i, rows) {
@@ -324,13 +375,17 @@ void KERNEL(squares_backward_cols)(const void *xs, const void *means, const void
     OP_LOOP(i, n) {
         const real *restrict x = (const real *)xs + i * stride;
         real *restrict dx = (real *)dxs + i * stride;
-        if (mean) OP_LOOP(j, cols) dx[j] = (real)scale * g[j] * (x[j] - mean[j]);
-        else OP_LOOP(j, cols) dx[j] = (real)scale * g[j] * x[j];
+        if (mean)
+            OP_LOOP(j, cols) dx[j] = (real)scale * g[j] * (x[j] - mean[j]);
+        else
+            OP_LOOP(j, cols) dx[j] = (real)scale * g[j] * x[j];
     }
 }
 
 /* 1 where x is y, the extreme value (NaN is NaN) */
-VEC vec tie(vec x, vec y) { return v_select(v_eq(x, y) | (v_isnan(x) & v_isnan(y)), v_set(1), v_set(0)); }
+VEC vec tie(vec x, vec y) {
+    return v_select(v_eq(x, y) | (v_isnan(x) & v_isnan(y)), v_set(1), v_set(0));
+}
 
 /* dx = g / ties where x is y, the largest or smallest of its row, and 0 elsewhere */
 void KERNEL(extreme_backward_rows)(const void *xs, const void *ys, const void *gs, void *dxs, size_t rows, size_t n) {
@@ -362,13 +417,16 @@ void KERNEL(extreme_backward_cols)(const void *xs, const void *ys, const void *g
     }
 }
 
-/* dx[i] = g times the product of all x but x[i]: what stands before it times what stands behind, right with zeros too */
+/* dx[i] = g times the product of all x but x[i]: what stands before it times what stands behind, right with zeros too
+ */
 void KERNEL(prod_backward_rows)(const void *xs, const void *gs, void *dxs, size_t rows, size_t n) {
     OP_LOOP(i, rows) {
         const real *x = (const real *)xs + i * n;
         real *dx = (real *)dxs + i * n, before = ((const real *)gs)[i], behind = 1;
-        for (size_t j = 0; j < n; before *= x[j++]) dx[j] = before;
-        for (size_t j = n; j-- > 0; behind *= x[j]) dx[j] *= behind;
+        for (size_t j = 0; j < n; before *= x[j++])
+            dx[j] = before;
+        for (size_t j = n; j-- > 0; behind *= x[j])
+            dx[j] *= behind;
     }
 }
 
@@ -378,7 +436,8 @@ void KERNEL(prod_backward_cols)(const void *xs, const void *gs, void *dxs, size_
         real *dx = (real *)dxs + j;
         size_t width = least(VLEN, cols - j);
         vec before = v_load_n((const real *)gs + j, width), behind = v_set(1);
-        for (size_t i = 0; i < n; before *= v_load_n(x + i++ * stride, width)) v_store_n(dx + i * stride, before, width);
+        for (size_t i = 0; i < n; before *= v_load_n(x + i++ * stride, width))
+            v_store_n(dx + i * stride, before, width);
         for (size_t i = n; i-- > 0; behind *= v_load_n(x + i * stride, width))
             v_store_n(dx + i * stride, v_load_n(dx + i * stride, width) * behind, width);
     }

@@ -3,6 +3,7 @@
  * Every row is shifted by its maximum before exp, so nothing overflows. A row without a finite maximum is not shifted:
  * all -inf has logsumexp -inf, and its softmax is NaN.
  */
+#include "tile.h"
 #include "vecmath.h"
 
 #define GROUP 64 /* rows whose sums are kept for one vectorised logarithm: one value a row would waste its lanes */
@@ -61,8 +62,53 @@ VEC void row_scale(real *y, size_t n, real factor) {
         v_store_n(y + i, v_load_n(y + i, n - i) * factor, n - i);
 }
 
+/* The kernels below for rows of at most CDL_SHORT_ROW elements */
+static void short_softmax(const real *x, real *y, size_t rows, size_t n, int log) {
+    vec tile[CDL_SHORT_ROW], e[CDL_SHORT_ROW];
+    for (size_t r = 0; r < rows; r += VLEN) {
+        load_tile(tile, x + r * n, tile_rows(r, rows), n);
+        vec shift = tile_max(tile, n), sum = {0};
+        for (size_t j = 0; j < n; j++)
+            sum += e[j] = v_exp(tile[j] - shift);
+        vec rest = log ? v_log(sum) : 1 / sum;
+        for (size_t j = 0; j < n; j++)
+            tile[j] = log ? (tile[j] - shift) - rest : e[j] * rest;
+        store_tile(tile, y + r * n, tile_rows(r, rows), n);
+    }
+}
+
+static void short_softmax_backward(const real *y, const real *g, real *dx, size_t rows, size_t n, int log) {
+    vec p[CDL_SHORT_ROW], tile[CDL_SHORT_ROW];
+    for (size_t r = 0; r < rows; r += VLEN) {
+        load_tile(p, y + r * n, tile_rows(r, rows), n);
+        load_tile(tile, g + r * n, tile_rows(r, rows), n);
+        vec sum = {0};
+        for (size_t j = 0; j < n; j++)
+            sum += log ? tile[j] : tile[j] * p[j];
+        for (size_t j = 0; j < n; j++)
+            tile[j] = log ? tile[j] - v_exp(p[j]) * sum : p[j] * (tile[j] - sum);
+        store_tile(tile, dx + r * n, tile_rows(r, rows), n);
+    }
+}
+
+static void short_logsumexp(const real *x, real *y, size_t rows, size_t n) {
+    vec tile[CDL_SHORT_ROW];
+    for (size_t r = 0; r < rows; r += VLEN) {
+        load_tile(tile, x + r * n, tile_rows(r, rows), n);
+        vec top = tile_max(tile, n), sum = {0};
+        vec shift = v_select(v_lt(v_abs(top), v_set((real)INFINITY)), top, v_set(0));
+        for (size_t j = 0; j < n; j++)
+            sum += v_exp(tile[j] - shift);
+        v_store_n(y + r, shift + v_log(sum), tile_rows(r, rows));
+    }
+}
+
 /* y = e^x / sum e^x along each row of x (rows, n); y may be x */
 void KERNEL(softmax_forward)(const void *xs, void *ys, size_t rows, size_t n) {
+    if (n - 1 < CDL_SHORT_ROW) {
+        short_softmax(xs, ys, rows, n, 0);
+        return;
+    }
     for (size_t r = 0; r < rows; r++) {
         const real *x = (const real *)xs + r * n;
         real *y = (real *)ys + r * n;
@@ -72,6 +118,10 @@ void KERNEL(softmax_forward)(const void *xs, void *ys, size_t rows, size_t n) {
 
 /* dx = y (g - sum of g y) along each row; dx may be g */
 void KERNEL(softmax_backward)(const void *ys, const void *gs, void *dxs, size_t rows, size_t n) {
+    if (n - 1 < CDL_SHORT_ROW) {
+        short_softmax_backward(ys, gs, dxs, rows, n, 0);
+        return;
+    }
     for (size_t r = 0; r < rows; r++) {
         const real *y = (const real *)ys + r * n, *g = (const real *)gs + r * n;
         real *dx = (real *)dxs + r * n, mean = row_dot(g, y, n);
@@ -94,6 +144,10 @@ static void group_logsumexp(const real *x, size_t rows, size_t n, real *shift, r
 
 /* y[r] = log of the sum of e^x[r, :] */
 void KERNEL(logsumexp_forward)(const void *x, void *y, size_t rows, size_t n) {
+    if (n - 1 < CDL_SHORT_ROW) {
+        short_logsumexp(x, y, rows, n);
+        return;
+    }
     real shift[GROUP], rest[GROUP];
     GROUPS(top, count) {
         group_logsumexp((const real *)x + top * n, count, n, shift, rest);
@@ -114,6 +168,10 @@ void KERNEL(logsumexp_backward)(const void *xs, const void *y, const void *g, vo
 
 /* y = x - max - log(sum of e^(x - max)) along each row; y may be x */
 void KERNEL(log_softmax_forward)(const void *xs, void *ys, size_t rows, size_t n) {
+    if (n - 1 < CDL_SHORT_ROW) {
+        short_softmax(xs, ys, rows, n, 1);
+        return;
+    }
     for (size_t r = 0; r < rows; r++) {
         const real *x = (const real *)xs + r * n;
         real *y = (real *)ys + r * n, shift = row_max(x, n);
@@ -125,6 +183,10 @@ void KERNEL(log_softmax_forward)(const void *xs, void *ys, size_t rows, size_t n
 
 /* dx = g - e^y (sum of g) along each row; dx may be g */
 void KERNEL(log_softmax_backward)(const void *ys, const void *gs, void *dxs, size_t rows, size_t n) {
+    if (n - 1 < CDL_SHORT_ROW) {
+        short_softmax_backward(ys, gs, dxs, rows, n, 1);
+        return;
+    }
     for (size_t r = 0; r < rows; r++) {
         const real *y = (const real *)ys + r * n, *g = (const real *)gs + r * n;
         real *dx = (real *)dxs + r * n, total = row_dot(g, NULL, n);
