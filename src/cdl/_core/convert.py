@@ -52,6 +52,8 @@ def target(dtype):
 def _advice(dtype):
     if dtype.kind == "c":
         return "; take .real, .imag or np.abs first"
+    if dtype.kind == "f":
+        return "; convert it with np.asarray(x, dtype=float), which rounds"
     if dtype.kind == "O":
         return "; convert it with np.asarray(x, dtype=float)"
     return ""

@@ -3,7 +3,7 @@ cimport cython
 
 from cdl._core.copy cimport copy_of
 from cdl._core.gate cimport as_any
-from cdl._core.tape cimport give, record, recording
+from cdl._core.tape cimport give, pause, record, recording, resume
 from cdl._core.tensor cimport F64, READS_A, READS_B, READS_C, Node, Tensor, shape_of
 
 
@@ -14,7 +14,12 @@ cdef class CustomNode(Node):
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Tensor x, dx
         inputs = [t for t in (self.a, self.b, self.c) if t is not None] + list(self.more or ())
-        for x, found in zip(inputs, self.gradients(frozen(g), inputs)):
+        resume()        # the user's code may differentiate something of its own
+        try:
+            gradients = self.gradients(frozen(g), inputs)
+        finally:
+            pause()
+        for x, found in zip(inputs, gradients):
             if found is not None and x.needs_grad:
                 dx = copy_of(as_any(found, "backward"))
                 give(x, dx, True)

@@ -5,6 +5,7 @@ from libc.stdint cimport uintptr_t
 cimport cython
 
 from cdl._core.copy cimport copy_of
+from cdl._core.tape cimport recording
 from cdl._core.tensor cimport BOOL, F32, F64, I64, ITEMSIZE, MAXDIM, Tensor, hooks, in_c_order, scalar
 
 import numpy as np
@@ -57,11 +58,14 @@ cdef Tensor borrow(object array):
     itemsize = ITEMSIZE[kind]
     t = Tensor.__new__(Tensor)
     t.size = 1
-    for i in range(buffer.ndim):
-        if buffer.strides[i] < 0 or buffer.strides[i] % itemsize:
-            return None
+    for i in range(buffer.ndim - 1, -1, -1):
         t.dims[i] = buffer.shape[i]
-        t.steps[i] = buffer.strides[i] // itemsize
+        if t.dims[i] > 1:
+            if buffer.strides[i] < 0 or buffer.strides[i] % itemsize:
+                return None
+            t.steps[i] = buffer.strides[i] // itemsize
+        else:       # nobody walks it, and NumPy leaves anything there
+            t.steps[i] = t.steps[i + 1] * max(t.dims[i + 1], 1) if i + 1 < buffer.ndim else 1
         t.size *= t.dims[i]
     t.ptr, t.ndim, t.kind, t.owner = <char*>buffer.buf, buffer.ndim, kind, held
     t.contiguous = in_c_order(t)
@@ -76,11 +80,26 @@ cdef Tensor as_any(object x, str who):
         t = borrow(x)
         if t is not None:
             return t
-        if x.ndim > MAXDIM:
-            raise ValueError(f"{who}: at most {MAXDIM} axes are supported, got {x.ndim}")
     elif type(x) is float:
         return scalar(x, F64)
-    return copy_of(borrow(convert(x, who)))
+    elif type(x) is list or type(x) is tuple:
+        refuse_recorded(x, who)
+    array = convert(x, who)
+    t = borrow(array)
+    if t is None:
+        if array.ndim > MAXDIM:
+            raise ValueError(f"{who}: at most {MAXDIM} axes are supported, got {array.ndim}")
+        t = borrow(array.copy())
+    return t
+
+
+cdef int refuse_recorded(object items, str who) except -1:
+    """A list of Tensors is read as numbers: no gradient would come back to them."""
+    for item in items:
+        if type(item) is Tensor and recording(<Tensor>item):
+            raise TypeError(f"{who}: a list of Tensors would lose their gradients; join them with cdl.stack, or detach() "
+                            "them first")
+    return 0
 
 
 cdef Tensor as_float(object x, str who):

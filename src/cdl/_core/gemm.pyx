@@ -315,11 +315,12 @@ cdef int product_of_batch(const Gemm* g, const Batch* batch, size_t index) noexc
             b_start += position * batch.b_step[axis]
             c += position * batch.c_step[axis]
         axis -= 1
-    if products == 0:       # the sum of nothing is zero
-        products, one.k = 1, 0
     one.c = g.c + c * item
     if g.z != NULL:
         one.z = g.z + c * item
+    if products == 0:       # the sum of nothing is zero
+        one.k = 0
+        return gemm(&one)
     for count in range(products):
         rest, a, b = count, a_start, b_start
         axis = batch.ndim - 1

@@ -397,15 +397,6 @@ cdef object getitem(Tensor x, object key):
 
 
 # --- assignment -------------------------------------------------------------------------------------------------------
-cdef bint overlaps(Tensor t) noexcept:
-    """Whether t must visit an element twice, by counting (broadcast views, sliding windows)."""
-    cdef Py_ssize_t extent = 1
-    cdef int i
-    for i in range(t.ndim):
-        extent += (t.dims[i] - 1) * t.steps[i]
-    return extent < t.size
-
-
 cdef object array_key(object key):
     return key.numpy() if type(key) is Tensor else key
 
@@ -418,9 +409,6 @@ cdef int setitem(Tensor t, object key, object value) except -1:
     if x.kind <= F64 and t.kind > F64:
         raise TypeError(f"assignment: {x.dtype} values do not fit a Tensor of {t.dtype}; "
                         "convert them with astype first")
-    if overlaps(t):
-        raise ValueError("assignment: this view shows the same memory more than once (broadcast_to or sliding "
-                         "windows); copy it first with .copy()")
     touch(t)
     key = tuple([array_key(one) for one in key]) if type(key) is tuple else array_key(key)
     t.numpy()[key] = x.numpy()

@@ -5,7 +5,7 @@ which numbers. The update of an element depends on nothing else, so chunks of a 
 """
 from libc.math cimport pow
 
-from cdl._core.copy cimport contiguous
+from cdl._core.copy cimport assign, contiguous
 from cdl._core.gate cimport as_any, as_float
 from cdl._core.kernels cimport K
 from cdl._core.tensor cimport F64, ITEMSIZE, Tensor, fill_like, root_of, same_dims, shape_of
@@ -48,8 +48,9 @@ cdef void sgd_task(void* job, size_t task) noexcept nogil:
 
 cdef class Fused:
     """The parameters of an optimizer, their state, and the pass over them."""
-    cdef readonly list params       # Tensors, or the caller's own arrays
-    cdef readonly list state        # per parameter a list of Tensors; empty before its first update
+    cdef list _params               # Tensors, or the caller's own arrays
+    cdef list _state                # per parameter a list of Tensors; empty before its first update
+    cdef bint tensors               # no arrays among the parameters
     cdef public double lr
     cdef public long long t         # updates so far
     cdef task_t task                # of the subclass: its kernel …
@@ -61,17 +62,42 @@ cdef class Fused:
             raise TypeError(f"{type(self).__name__}: expected a list of parameters, got one array; write [x]")
         if not lr >= 0:
             raise ValueError(f"{type(self).__name__}: lr must be 0 or more, got {lr}")
-        self.params = list(params)
+        if not isinstance(self, (FusedAdam, FusedSGD)):
+            raise TypeError(f"{type(self).__name__}: has no rule of its own; make one of cdl.Adam, cdl.AdamW, cdl.SGD")
+        self._params = list(params)
         self.lr = lr
         self.t = 0
         self.name = type(self).__name__
-        for p in self.params:
+        self.tensors = True
+        for p in self._params:
+            if type(p) is not Tensor:
+                self.tensors = False
+            elif not p.is_leaf:
+                raise ValueError(f"{self.name}: a parameter of shape {p.shape} was made by a recorded op; pass what it was "
+                                 "computed from, or its detach()")
             if as_any(p, self.name).kind > F64:
                 raise TypeError(f"{self.name}: parameters must be float32 or float64, got {p.dtype}")
-        self.state = [[] for _ in self.params]
+        self._state = [[] for _ in self._params]
+
+    @property
+    def params(self):
+        """The parameters, in a new list."""
+        return list(self._params)
+
+    @property
+    def state(self):
+        """The state arrays of each parameter, in new lists."""
+        return [list(slots) for slots in self._state]
 
     cdef void prepare(self, double* numbers):
         """The numbers of the kernel for update t."""
+
+    cdef int change(self, Py_ssize_t i, Tensor p, Tensor g, Job* job) except -1:
+        """Update p, which stands for parameter i."""
+        cdef Tensor dense = contiguous(p), root = root_of(p)
+        root.version += 1
+        self.update_one(dense, g, <list>self._state[i], job)
+        return assign(p, dense) if dense is not p else 0
 
     cdef int update_one(self, Tensor p, Tensor g, list state, Job* job) except -1:
         cdef Tensor m = None, v = None
@@ -92,24 +118,29 @@ cdef class Fused:
     def step(self):
         """Change every parameter by its `.grad`; those without one stay as they are."""
         cdef Job job
-        cdef Tensor p, root
+        cdef Tensor p
         cdef Py_ssize_t i
+        self.require_tensors()
         self.t += 1
         self.prepare(job.numbers)
-        for i in range(len(self.params)):
-            p = require_tensor(self.params[i], self.name)
-            if p.gradient is None:
-                continue
-            root = root_of(p)
-            root.version += 1
-            self.update_one(p, p.gradient, <list>self.state[i], &job)
+        for i in range(len(self._params)):
+            p = <Tensor>self._params[i]
+            if p.gradient is not None:
+                self.change(i, p, p.gradient, &job)
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
         cdef Tensor p
-        for item in self.params:
-            p = require_tensor(item, self.name)
+        self.require_tensors()
+        for item in self._params:
+            p = <Tensor>item
             p.gradient = None
+
+    cdef int require_tensors(self) except -1:
+        if not self.tensors:
+            raise TypeError(f"{self.name}: step() and zero_grad() need Tensors, which hold their gradient; for arrays call "
+                            "update(params, grads)")
+        return 0
 
     def update(self, params, grads):
         """Change `params` (arrays or Tensors, in place) by `grads`, one gradient for each.
@@ -122,29 +153,27 @@ cdef class Fused:
             If a parameter is not an array that can be changed in place.
         """
         cdef Job job
-        cdef Tensor p, g, root
+        cdef Tensor p, g
         cdef Py_ssize_t i
-        if len(params) != len(self.params) or len(grads) != len(self.params):
-            raise ValueError(f"{self.name}: made for {len(self.params)} parameters, got {len(params)} and {len(grads)} gradients")
-        pairs = [self.checked(i, params[i], grads[i]) for i in range(len(self.params))]
+        if len(params) != len(self._params) or len(grads) != len(self._params):
+            raise ValueError(f"{self.name}: made for {len(self._params)} parameters, got {len(params)} and {len(grads)} gradients")
+        pairs = [self.checked(i, params[i], grads[i]) for i in range(len(self._params))]
         self.t += 1
         self.prepare(job.numbers)
         for i in range(len(pairs)):
             p, g = <Tensor>pairs[i][0], <Tensor>pairs[i][1]
-            root = root_of(p)
-            root.version += 1
-            self.update_one(p, g, <list>self.state[i], &job)
-            if type(params[i]) is not Tensor and not np.shares_memory(p.numpy(), params[i]):
-                params[i][...] = p.numpy()
+            self.change(i, p, g, &job)
+            if type(params[i]) is not Tensor and not np.may_share_memory(p.numpy(), params[i]):
+                params[i][...] = p.numpy()      # one that the kernels cannot work on as it is (byte order, alignment)
 
     def checked(self, i, param, grad):
         """Parameter i and its gradient as Tensors that the kernels can work on."""
-        cdef Tensor p, g, own = as_any(self.params[i], self.name)
+        cdef Tensor p, g, own = as_any(self._params[i], self.name)
         if type(param) is not Tensor:
             if not isinstance(param, np.ndarray) or not param.flags.writeable:
                 raise TypeError(f"{self.name}: parameter {i} must be an array that can be changed in place, "
                                 f"got {'a read-only array' if isinstance(param, np.ndarray) else type(param).__name__}")
-        p, g = contiguous(as_any(param, self.name)), as_float(grad, self.name)
+        p, g = as_any(param, self.name), as_float(grad, self.name)
         if not same_dims(p, own) or p.kind != own.kind:
             raise ValueError(f"{self.name}: parameter {i} was {own.numpy().dtype} of shape {shape_of(own)}, "
                              f"got {p.numpy().dtype} of shape {shape_of(p)}")
@@ -156,7 +185,7 @@ cdef class Fused:
 
     def state_dict(self):
         """What the optimizer has gathered: the number of updates, and copies of its state arrays."""
-        return {"t": self.t, "state": [[s.numpy().copy() for s in slots] for slots in self.state]}
+        return {"t": self.t, "state": [[s.numpy().copy() for s in slots] for slots in self._state]}
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave.
@@ -166,21 +195,14 @@ cdef class Fused:
         ValueError
             If it belongs to parameters of other number or shapes. Nothing is changed.
         """
-        if len(state["state"]) != len(self.params):
-            raise ValueError(f"{self.name}: the state is for {len(state['state'])} parameters, there are {len(self.params)}")
+        if len(state["state"]) != len(self._params):
+            raise ValueError(f"{self.name}: the state is for {len(state['state'])} parameters, there are {len(self._params)}")
         loaded = []
-        for p, slots in zip(self.params, state["state"]):
+        for p, slots in zip(self._params, state["state"]):
             if len(slots) not in (0, self.slots) or any(np.shape(s) != p.shape for s in slots):
                 raise ValueError(f"{self.name}: the state {[np.shape(s) for s in slots]} does not fit a parameter of shape {p.shape}")
             loaded.append([Tensor(np.asarray(s, p.dtype)) for s in slots])
-        self.state, self.t = loaded, int(state["t"])
-
-
-cdef Tensor require_tensor(object p, str name):
-    if type(p) is not Tensor:
-        raise TypeError(f"{name}: step() and zero_grad() need Tensors, which hold their gradient; for arrays call "
-                        "update(params, grads)")
-    return <Tensor>p
+        self._state, self.t = loaded, int(state["t"])
 
 
 cdef class FusedAdam(Fused):
@@ -221,4 +243,5 @@ cdef class FusedSGD(Fused):
         self.task, self.slots = sgd_task, 1 if momentum else 0
 
     cdef void prepare(self, double* numbers):
+        self.slots = 1 if self.momentum else 0      # it may be changed between steps
         numbers[0], numbers[1], numbers[2], numbers[3] = self.lr, self.momentum, self.decay, self.nesterov

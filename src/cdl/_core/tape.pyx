@@ -3,7 +3,9 @@ from libc.stdlib cimport free, realloc
 
 from cdl._core.kernels cimport BINARY_ADD, K
 from cdl._core.copy cimport contiguous, copy_of
-from cdl._core.tensor cimport READS_A, READS_B, READS_C, Node, Tensor, empty_like, hooks, root_of
+from cdl._core.tensor cimport (ITEMSIZE, READS_A, READS_B, READS_C, Node, Tensor, empty_like, hooks, root_of,
+                               shape_of)
+from cdl._core.threads cimport run_tasks
 
 cdef extern from *:
     """
@@ -13,7 +15,10 @@ cdef extern from *:
     int cdl_paused
     int cdl_inferring
 
-cdef long long clock = 0
+cdef enum:
+    BLOCK = 1 << 14     # elements of a task: three arrays of float32 together stay in a 1 MB L2
+
+cdef long long clock = 0, last_run = 0      # the newest record and the newest backward
 
 
 cdef bint recording(Tensor t) noexcept:
@@ -54,21 +59,63 @@ cdef int record(Tensor y, Node node, int reads, Tensor a, Tensor b=None, Tensor 
     return 0
 
 
+cdef struct Sum:
+    const char* a
+    const char* b
+    char* total
+    Py_ssize_t size
+    int kind
+
+
+cdef void sum_task(void* job, size_t task) noexcept nogil:
+    cdef Sum* s = <Sum*>job
+    cdef Py_ssize_t start = task * BLOCK * ITEMSIZE[s.kind]
+    K[s.kind].binary_forward[BINARY_ADD](s.a + start, s.b + start, s.total + start,
+                                         min(BLOCK, s.size - <Py_ssize_t>task * BLOCK), 1, 1)
+
+
+cdef Tensor added(Tensor a, Tensor b, bint in_place):
+    """a + b of gradients in C order, in the memory of a or in its own."""
+    cdef Tensor total = a if in_place else empty_like(a)
+    cdef Sum job = Sum(a.ptr, b.ptr, total.ptr, a.size, a.kind)
+    # 0.2 ns an element is one thread's time from memory.
+    run_tasks(sum_task, &job, (a.size + BLOCK - 1) // BLOCK, a.size * 0.0002)
+    return total
+
+
 cdef int give(Tensor t, Tensor g, bint owned) except -1:
-    cdef Tensor total
+    cdef Tensor old
     if t is None or not t.needs_grad:
         return 0
-    if t.gradient is None:
+    if g.kind != t.kind or g.size != t.size:
+        raise SystemError(f"backward: a gradient of shape {shape_of(g)} for a Tensor of shape {shape_of(t)}")
+    old = t.gradient
+    if old is None:
         if not owned and t.node is None:    # a leaf's gradient belongs to the user: it shares memory with nothing
             g, owned = copy_of(g), True
         t.gradient, t.grad_owned = contiguous(g), owned and g.owner is None
         return 0
-    g = contiguous(g)
-    total = t.gradient if t.grad_owned else empty_like(t.gradient)
-    with nogil:
-        K[t.kind].binary_forward[BINARY_ADD](t.gradient.ptr, g.ptr, total.ptr, g.size, 1, 1)
-    t.gradient, t.grad_owned = total, True
+    t.gradient, t.grad_owned = added(old, contiguous(g), t.grad_owned), True
     return 0
+
+
+cdef bint repeats(Tensor t) noexcept:
+    """Whether t may show an element twice, as broadcast views and sliding windows do: its steps do not nest."""
+    cdef Py_ssize_t extent = 0
+    cdef int i, axis, seen = 0
+    for _ in range(t.ndim):     # the axes from the smallest step to the largest
+        axis = -1
+        for i in range(t.ndim):
+            if not seen & 1 << i and (axis < 0 or t.steps[i] < t.steps[axis]):
+                axis = i
+        seen |= 1 << axis
+        if t.dims[axis] == 0:
+            return False
+        if t.dims[axis] > 1:
+            if t.steps[axis] <= extent:
+                return t.size > 0
+            extent += (t.dims[axis] - 1) * t.steps[axis]
+    return False
 
 
 cdef int touch(Tensor t) except -1:
@@ -76,15 +123,20 @@ cdef int touch(Tensor t) except -1:
     if t.node is not None or (t.needs_grad and cdl_paused == 0):
         raise RuntimeError("in-place change of a Tensor that the tape follows: build a new one (cdl.where, "
                            "cdl.concatenate), or change it inside cdl.no_grad() if it is a parameter")
+    if not t.contiguous and repeats(t):
+        raise ValueError("in-place change of a view that shows the same memory more than once (broadcast_to or sliding "
+                         "windows); copy it first with .copy()")
     root.version += 1
     return 0
 
 
 # --- backward ---------------------------------------------------------------------------------------------------------
-# The outputs still to visit: a heap, the newest record first. It borrows its Tensors; the graph below `root` holds them.
+# The outputs still to visit: a heap, the newest record first. Nothing but `order` runs while it is in use, so it may
+# borrow its Tensors, which the graph holds.
 cdef struct Heap:
     void** items
     Py_ssize_t count, capacity
+    long long run
 
 
 cdef inline long long order_of(void* item) noexcept:
@@ -94,14 +146,16 @@ cdef inline long long order_of(void* item) noexcept:
 cdef int push(Heap* heap, Tensor t) except -1:
     cdef Py_ssize_t i = heap.count, parent
     cdef void** items
-    if t is None or t.node is None or t.node.queued:
+    if t is None or t.node is None or t.node.run == heap.run:
         return 0
+    if t.node.run:
+        raise RuntimeError("backward: another backward is going through this graph now; give each thread a graph of its own")
     if i == heap.capacity:
         items = <void**>realloc(heap.items, (2 * i + 64) * sizeof(void*))
         if items is NULL:
             raise MemoryError("backward: no memory for the order of visits")
         heap.items, heap.capacity = items, 2 * i + 64
-    t.node.queued = True
+    t.node.run = heap.run
     heap.count += 1
     while i > 0:
         parent = (i - 1) // 2
@@ -127,8 +181,38 @@ cdef Tensor pop(Heap* heap):
         heap.items[i] = heap.items[child]
         i, child = child, 2 * child + 1
     heap.items[i] = last
-    top.node.queued = False
     return top
+
+
+cdef int visit_order(Tensor root, list found) except -1:
+    """Put into `found` what root was computed from, the newest first, each Tensor once."""
+    global last_run
+    cdef Heap heap
+    cdef Tensor y
+    cdef Node node
+    last_run += 1
+    heap.items, heap.count, heap.capacity, heap.run = NULL, 0, 0, last_run
+    try:
+        push(&heap, root)
+        while heap.count:
+            y = pop(&heap)
+            node = y.node
+            found.append(y)
+            if node.released:
+                raise RuntimeError("backward: this graph was freed by an earlier backward; run the forward again, or "
+                                   "keep the graph with backward(retain_graph=True)")
+            push(&heap, node.a)
+            push(&heap, node.b)
+            push(&heap, node.c)
+            if node.more is not None:
+                for t in node.more:
+                    push(&heap, <Tensor>t)
+    finally:
+        while heap.count:       # after an error
+            y = pop(&heap)
+            y.node.run = 0
+        free(heap.items)
+    return 0
 
 
 cdef int check_versions(Node node) except -1:
@@ -141,47 +225,55 @@ cdef int check_versions(Node node) except -1:
     return 0
 
 
-cdef int visit(Heap* heap, Tensor y, bint retain) except -1:
+cdef int visit(Tensor y) except -1:
     """Pass y's gradient on to what y was made from."""
-    cdef Node node = y.node
     cdef Tensor g = y.gradient
-    if node.released:
-        raise RuntimeError("backward: this graph was freed by an earlier backward; run the forward again, or keep the "
-                           "graph with backward(retain_graph=True)")
-    push(heap, node.a)
-    push(heap, node.b)
-    push(heap, node.c)
-    if node.more is not None:
-        for t in node.more:
-            push(heap, <Tensor>t)
-    if g is not None:
-        check_versions(node)
-        if not y.keeps_grad:
-            y.gradient = None
-        node.backward(y, g)
+    if g is None:
+        return 0
+    check_versions(y.node)
+    y.gradient = None
+    if y.keeps_grad:
+        y.kept = copy_of(g) if y.kept is None else added(y.kept, g, False)
+    y.node.backward(y, g)
+    return 0
+
+
+cdef int forget(Tensor t) except -1:
+    if t is not None:
+        t.gradient = None
+    return 0
+
+
+cdef int forget_inputs(Node node) except -1:
+    """After an error in the middle: no gradient is better than a part of one."""
+    forget(node.a)
+    forget(node.b)
+    forget(node.c)
+    for t in node.more or ():
+        forget(<Tensor>t)
     return 0
 
 
 cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
-    cdef Heap heap
     cdef Tensor y
-    cdef list done = None if retain else []
-    heap.items, heap.count, heap.capacity = NULL, 0, 0
-    give(root, g, True)
+    cdef list found = []
+    cdef bint begun = False, complete = False
+    pause()     # what a backward computes is not itself recorded
     try:
-        push(&heap, root)
-        while heap.count:
-            y = pop(&heap)
-            visit(&heap, y, retain)
-            if not retain:
-                done.append(y)
+        visit_order(root, found)
+        begun = True
+        give(root, g, True)
+        for y in found:
+            visit(y)
+        complete = True
     finally:
-        while heap.count:       # after an error: leave no half-summed gradient behind
-            y = pop(&heap)
-            y.gradient = None
-        free(heap.items)
-        if done is not None:
-            for y in done:
+        resume()
+        for y in found:
+            y.node.run = 0
+            if begun and not complete:
+                forget(y)
+                forget_inputs(y.node)
+            if begun and not retain:
                 y.node.release()
     return 0
 

@@ -33,7 +33,8 @@ cdef class Tensor:
     cdef void* block                    # the pool block it owns, or NULL for a view
     cdef object owner                   # who owns a view's memory: a Tensor or a Borrowed array
     cdef Node node                      # how it was made; None for a leaf
-    cdef Tensor gradient
+    cdef Tensor gradient                # a leaf's; of a recorded one only while a backward is under way
+    cdef Tensor kept                    # what `keeps_grad` kept of it
 
 
 @cython.no_gc
@@ -44,7 +45,8 @@ cdef class Node:
     cdef long long order                # grows with every record; the backward runs from high to low
     cdef int reads                      # the values the backward reads: READS_A | …
     cdef int version_a, version_b, version_c
-    cdef bint queued, released
+    cdef long long run                  # the backward that is going through it, or 0
+    cdef bint released
     # Gives every input its gradient (tape.give), from the output y and the contiguous gradient g that arrived at y.
     cdef int backward(self, Tensor y, Tensor g) except -1
     cdef void release(self)

@@ -4,7 +4,8 @@ A Tensor owns a block of the pool, or is a view of another Tensor's memory or of
 from a Tensor that needs a gradient carries a Node (tape.pyx runs over these). A Node is handed its own output when its
 backward runs, so it never holds it, and the graph has no reference cycles.
 """
-from cpython.buffer cimport PyBUF_STRIDES
+from cpython.buffer cimport (PyBUF_ANY_CONTIGUOUS, PyBUF_C_CONTIGUOUS, PyBUF_F_CONTIGUOUS, PyBUF_FORMAT, PyBUF_ND,
+                             PyBUF_STRIDES)
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -26,6 +27,7 @@ cdef tuple DTYPES = (np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int
 cdef object asarray = np.asarray
 # "l" where it is 8 bytes: NumPy's int64 is a long there, and "q" would come back as another type of the same size.
 cdef const char* FORMATS = "f\0d\0l\0?\0" if sizeof(long) == 8 else "f\0d\0q\0?\0"
+cdef double nothing = 0      # what an empty Tensor points at
 cdef int freeing = 0        # how many Tensors are being freed inside one another
 cdef list deferred = []     # Nodes that wait for the outermost of them, so that a long chain needs no deep stack
 
@@ -64,8 +66,12 @@ cdef class Tensor:
     Tensor([2., 4.], dtype=float64)
     """
 
+    def __cinit__(self):
+        # Until it gets its data it is an empty array, so that no use of Tensor.__new__(Tensor) reads what is not there.
+        self.ptr, self.ndim, self.contiguous = <char*>&nothing, 1, True
+
     def __init__(self, data, dtype=None, *, bint requires_grad=False):
-        if self.ptr is not NULL:
+        if self.block is not NULL or self.owner is not None:
             raise RuntimeError("Tensor: this one has its data already; make a new Tensor")
         cdef Tensor source = hooks.as_any(data, "Tensor")
         if dtype is not None and np.dtype(dtype) != DTYPES[source.kind]:
@@ -95,9 +101,9 @@ cdef class Tensor:
         cdef Py_ssize_t itemsize = ITEMSIZE[self.kind]
         cdef Py_ssize_t* steps = NULL
         cdef int i
-        if not self.contiguous:
-            if flags & PyBUF_STRIDES != PyBUF_STRIDES:
-                raise BufferError("Tensor: this view has gaps; ask for a strided buffer or copy it first")
+        if not in_order(self, flags):
+            raise BufferError("Tensor: the elements do not lie as the caller asks for; ask for a strided buffer or copy it")
+        if flags & PyBUF_STRIDES == PyBUF_STRIDES:
             steps = <Py_ssize_t*>malloc(MAXDIM * sizeof(Py_ssize_t))
             if steps is NULL:
                 raise MemoryError("Tensor: no memory for a view")
@@ -109,8 +115,8 @@ cdef class Tensor:
         buffer.itemsize = itemsize
         buffer.readonly = False
         buffer.ndim = self.ndim
-        buffer.format = <char*>FORMATS + 2 * self.kind
-        buffer.shape = self.dims
+        buffer.format = <char*>FORMATS + 2 * self.kind if flags & PyBUF_FORMAT else NULL
+        buffer.shape = self.dims if flags & PyBUF_ND else NULL
         buffer.strides = steps
         buffer.suboffsets = NULL
         buffer.internal = steps
@@ -161,18 +167,21 @@ cdef class Tensor:
     @property
     def grad(self):
         """The gradient that `backward` has summed up, a Tensor of the same shape; None before. Settable."""
-        return self.gradient if self.node is None or self.keeps_grad else None
+        return self.gradient if self.node is None else self.kept
 
     @grad.setter
     def grad(self, value):
         cdef Tensor g
+        if self.node is not None and value is not None:
+            raise RuntimeError("grad: this Tensor was made by a recorded op, only backward writes its gradient; "
+                               "to start the backward from it, call its backward(gradient)")
         if value is not None:
             g = hooks.as_any(value, "grad")
             if g.kind != self.kind or not same_dims(g, self):
                 raise ValueError(f"grad: expected {DTYPES[self.kind]} of shape {shape_of(self)}, "
                                  f"got {DTYPES[g.kind]} of shape {shape_of(g)}")
             value = hooks.copy_of(g)
-        self.gradient = value
+        self.gradient, self.kept = value, None
         self.grad_owned = value is not None
 
     @property
@@ -462,25 +471,25 @@ cdef class Node:
 cdef int allocate(Tensor t, int kind, int ndim, const Py_ssize_t* dims) except -1:
     cdef Py_ssize_t size = 1, nbytes
     cdef int i
-    cdef bint overflow = False
+    cdef bint overflow = False, empty = False
     if ndim > MAXDIM:
         raise ValueError(f"Tensor: at most {MAXDIM} axes are supported, got {ndim}")
     for i in range(ndim - 1, -1, -1):
         if dims[i] < 0:
             raise ValueError(f"Tensor: axis {i} has negative length {dims[i]}")
-        t.dims[i] = dims[i]
         t.steps[i] = size
         overflow |= multiply_overflows(size, dims[i] if dims[i] > 0 else 1, &size)
-    for i in range(ndim):
-        if dims[i] == 0:
-            size = 0
+        empty |= dims[i] == 0
+    if empty:
+        size = 0
     if overflow or multiply_overflows(size, ITEMSIZE[kind], &nbytes):
         raise ValueError(f"Tensor: shape {tuple([dims[i] for i in range(ndim)])} has more elements than memory can address")
-    t.ndim, t.kind, t.size, t.contiguous = ndim, kind, size, True
     t.block = pool_alloc(nbytes)
     if t.block is NULL:
-        raise MemoryError(f"Tensor: no memory for {nbytes} bytes (shape {shape_of(t)})")
-    t.ptr = <char*>t.block
+        raise MemoryError(f"Tensor: no memory for {nbytes} bytes (shape {tuple([dims[i] for i in range(ndim)])})")
+    t.ptr, t.ndim, t.kind, t.size, t.contiguous = <char*>t.block, ndim, kind, size, True
+    for i in range(ndim):
+        t.dims[i] = dims[i]
     return 0
 
 
@@ -531,6 +540,26 @@ cdef bint in_c_order(Tensor t) noexcept:
             return False
         step *= t.dims[i]
     return True
+
+
+cdef bint in_f_order(Tensor t) noexcept:
+    cdef Py_ssize_t step = 1
+    cdef int i
+    for i in range(t.ndim):
+        if t.size and t.dims[i] != 1 and t.steps[i] != step:
+            return False
+        step *= t.dims[i]
+    return True
+
+
+cdef bint in_order(Tensor t, int flags) noexcept:
+    """Whether t's memory is what a request for a buffer with these flags may be given."""
+    if flags & PyBUF_F_CONTIGUOUS == PyBUF_F_CONTIGUOUS:
+        return in_f_order(t)
+    if flags & PyBUF_ANY_CONTIGUOUS == PyBUF_ANY_CONTIGUOUS:
+        return t.contiguous or in_f_order(t)
+    return t.contiguous or (flags & PyBUF_STRIDES == PyBUF_STRIDES
+                            and flags & PyBUF_C_CONTIGUOUS != PyBUF_C_CONTIGUOUS)
 
 
 cdef Tensor view_of(Tensor t, char* ptr, int ndim, const Py_ssize_t* dims, const Py_ssize_t* steps):
