@@ -262,7 +262,7 @@ cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
     try:
         visit_order(root, found)
         begun = True
-        give(root, g, True)
+        give(root, g, False)    # it may be the caller's own
         for y in found:
             visit(y)
         complete = True

@@ -223,7 +223,8 @@ cdef class Tensor:
             g = hooks.as_any(gradient, "backward")
             if not same_dims(g, self):
                 raise ValueError(f"backward: gradient must have shape {shape_of(self)}, got {shape_of(g)}")
-            g = hooks.copy_of(g) if g.kind == self.kind else hooks.as_any(g.numpy().astype(DTYPES[self.kind]), "backward")
+            if g.kind != self.kind:
+                g = hooks.as_any(g.numpy().astype(DTYPES[self.kind]), "backward")
         hooks.backward(self, g, retain_graph)
 
     # --- to NumPy and numbers -----------------------------------------------------------------------------------------
