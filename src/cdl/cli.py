@@ -66,8 +66,10 @@ def _train(options):
 
 def _info(options):
     from cdl.info import info
-    for name, value in info().items():
-        print(f"{name:<12}{value}")
+    facts = info()
+    width = max(map(len, facts)) + 2
+    for name, value in facts.items():
+        print(f"{name:<{width}}{value}")
     return 0
 
 

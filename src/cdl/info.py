@@ -27,7 +27,9 @@ def info():
         "kernels": kernels.ISA + ("" if kernels.ISA == kernels.CPU_ISA else f" (the processor has {kernels.CPU_ISA})"),
         "threads": str(threads.get_num_threads()),
     }
-    facts.update({name: str(value) for name, value in threads.openmp_info().items()})
+    for name, value in threads.openmp_info().items():
+        text = ", ".join(value) if isinstance(value, (list, tuple)) else str(value)
+        facts[name.replace("_", " ")] = "none" if value is None or value == [] else text
     return facts
 
 
