@@ -1,11 +1,15 @@
 """The speed table: its rows are whole, its comparison sees wrong results, a run gives figures and a table."""
+import json
+import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from cdl.bench import main, reference, report, worker
-from cdl.bench.harness import PEERS, Crew
+from cdl.bench import habits, main, reference, report, trials, worker
+from cdl.bench.harness import PEERS, Crew, available
 from cdl.bench.rows import ROWS, Row
 
 
@@ -72,3 +76,91 @@ def test_unknown_row_and_list(capsys):
     assert "no such row" in capsys.readouterr().err
     assert main(["--list"]) == 0
     assert ROWS[0].name in capsys.readouterr().out
+
+
+def test_goals_over_single_peers_count():
+    row = next(row for row in ROWS if row.over)
+    assert "≥ 2 × jax" in row.goal(1)
+    cells = {"cdl": {"us": 10.0}, "jax": {"us": 21.0}, "torch": {"us": 29.0}}
+    assert not report.reached(row, {"threads": 1, "cells": cells}, None)
+    cells["torch"]["us"] = 31.0
+    assert report.reached(row, {"threads": 1, "cells": cells}, None)
+
+
+def test_a_share_of_the_peak_is_asked_for_only_where_it_is_given():
+    row = Row("gemm", "name", "dense", (), peak=(0.9,))
+    assert (row.share(1), row.share(2)) == (0.9, 0)
+    assert "peak" in row.goal(1)
+    assert "peak" not in row.goal(2)
+
+
+def test_digest_sees_one_bit():
+    array = np.ones(5, np.float32)
+    other = array.copy()
+    other[3] = np.nextafter(np.float32(1), np.float32(2))
+    assert habits.digest([array]) == habits.digest([array.copy()]) != habits.digest([other])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("name, args, key", [("fork", [10], "same"), ("memory", [10], "pool"),
+                                             ("neighbour", [0.01], "us"), ("epochs", [3], "digest")])
+def test_habits_in_a_worker(name, args, key):
+    with Crew(["cdl"], 1, sys.executable, realtime=False) as crew:
+        answer = crew.workers["cdl"].ask("trial", name, *args)
+    assert key in answer, answer
+    if name == "fork":
+        assert answer["same"]
+        assert answer["seconds"] < 10
+
+
+def test_a_promise_broken_is_shown():
+    result = {"trial": "what", "goal": "goal", "cells": {"cdl": {"text": "hangs", "ok": False}}}
+    assert report.habits([result])[2] == "| what | goal | hangs | no |"
+
+
+def test_trials_name_libraries_and_goals():
+    for trial in trials.TRIALS:
+        assert "cdl" in trial.peers
+        assert set(trial.peers) <= set(PEERS)
+
+
+def test_report_shows_times_and_trials(tmp_path):
+    store, page = tmp_path / "figures.json", tmp_path / "RESULTS.md"
+    row = next(row for row in ROWS if row.kind == "predict")
+    assert main([row.name, "--peers", "numpy", "--rounds", "1", "--ms", "1", "--store", str(store)]) == 0
+    figures = json.loads(store.read_text())
+    figures["habits"] = {"date": "", "machine": "", "realtime": False, "versions": {}, "results": [],
+                         "trials": [{"trial": "what", "goal": "goal", "cells": {"cdl": {"text": "equal", "ok": True}}}]}
+    store.write_text(json.dumps(figures))
+    arguments = [row.name, "--peers", "numpy", "--rounds", "1", "--ms", "1"]
+    assert main([*arguments, "--store", str(store), "--markdown", str(page)]) == 0
+    text = page.read_text()
+    assert row.name in text
+    assert "| what | goal | equal | yes |" in text
+
+
+def test_missing_libraries_are_named_in_one_line(capsys):
+    missing = [key for key in PEERS if key not in available(PEERS, sys.executable)]
+    if not missing:
+        pytest.skip("every library is installed here")
+    row = next(row for row in ROWS if row.kind == "predict")
+    assert main([row.name, "--peers", "numpy", *missing, "--rounds", "1", "--ms", "1"]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "not installed, left out: " + ", ".join(PEERS[key].title for key in missing)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_ends_the_command_and_its_workers():
+    command = [sys.executable, "-m", "cdl", "bench", "gemm", "--peers", "cdl", "numpy", "--full"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, start_new_session=True) as process:
+        for line in process.stdout:
+            if line.startswith("256"):
+                break
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    assert "interrupted" in error
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # nobody is left

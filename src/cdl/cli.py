@@ -3,6 +3,7 @@ import argparse
 import sys
 
 from cdl import __version__
+from cdl.bench import command
 from cdl.train.recipes import train_digits, train_mnist, train_table
 
 
@@ -44,9 +45,9 @@ def _parser():
     info = commands.add_parser("info", help="what the library runs on here")
     info.set_defaults(run=_info)
 
-    bench = commands.add_parser("bench", help="time the library against NumPy and other installed libraries")
-    bench.add_argument("rows", nargs="*", help="which rows of the table (default: all)")
-    bench.set_defaults(run=_bench)
+    bench = commands.add_parser("bench", help="time the library against its peers", description=command.DESCRIPTION)
+    command.add_options(bench)
+    bench.set_defaults(run=command.run)
     return parser
 
 
@@ -71,8 +72,3 @@ def _info(options):
     for name, value in facts.items():
         print(f"{name:<{width}}{value}")
     return 0
-
-
-def _bench(options):
-    from cdl.bench import main as bench
-    return bench(options.rows)

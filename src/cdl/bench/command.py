@@ -7,24 +7,40 @@ import json
 import sys
 from pathlib import Path
 
-from . import report
+from . import report, trials
 from .harness import PEERS, Crew, available
 from .rows import ROWS
 
+DESCRIPTION = "Time cdl against NumPy and the other libraries installed, each in a process of its own."
+QUICK = {"threads": [1], "rounds": 3, "ms": 8}  # under a minute and a half with every library there
+FULL = {"threads": [1, 2], "rounds": 7, "ms": 30}  # about 12 minutes
+HABITS = "habits"  # the group of what is no time: forks, bits, memory
 
-def parser():
-    """The options of `cdl bench`."""
-    p = argparse.ArgumentParser(prog="cdl bench", description=__doc__)
-    p.add_argument("rows", nargs="*", help="groups, or patterns of row names (default: every row)")
-    p.add_argument("--threads", type=int, nargs="+", default=[1, 2], metavar="N", help="thread counts (default: 1 2)")
-    p.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER", help=f"of {', '.join(PEERS)}")
-    p.add_argument("--python", default=sys.executable, help="interpreter with the peers (default: this one)")
-    p.add_argument("--rounds", type=int, default=7, help="interleaved rounds (default: %(default)s)")
-    p.add_argument("--ms", type=int, default=30, help="milliseconds a library has in a round (default: %(default)s)")
+
+def add_options(p):
+    """Give an argparse parser the options of `cdl bench`."""
+    p.add_argument("rows", nargs="*", help=f"groups ({', '.join(groups())}) or patterns of row names (default: all)")
+    p.add_argument("--full", action="store_true", help="one and two threads, longer rounds, and the habits")
+    p.add_argument("--threads", type=_count, nargs="+", metavar="N", help="thread counts (default: 1)")
+    p.add_argument("--peers", nargs="+", choices=PEERS, metavar="PEER", help=f"of {', '.join(PEERS)} (default: all)")
+    p.add_argument("--python", default=sys.executable, help="interpreter with the other libraries (default: this one)")
+    p.add_argument("--rounds", type=_count, help=f"interleaved rounds (default: {QUICK['rounds']})")
+    p.add_argument("--ms", type=_count, help=f"milliseconds a library has in a round (default: {QUICK['ms']})")
     p.add_argument("--store", type=Path, metavar="FILE", help="keep the figures in this JSON file")
     p.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables of the stored figures here")
-    p.add_argument("--list", action="store_true", help="name the rows and the peers found, time nothing")
-    return p
+    p.add_argument("--list", action="store_true", help="name the rows and the libraries found, time nothing")
+
+
+def groups():
+    """The groups of rows, in their order."""
+    return [*dict.fromkeys(row.group for row in ROWS), HABITS]
+
+
+def _count(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
+    return value
 
 
 def chosen(patterns):
@@ -71,27 +87,64 @@ def _time(options, rows, peers, store):
                         store[f"{group}, {threads} thread{'s' * (threads > 1)}"] = _record(crew, results)
 
 
-def main(argv=None):
-    """Time the rows; 0 when done, 2 when nothing was asked for, 130 when interrupted."""
-    options = parser().parse_args(argv)
+def _try(options, peers, store):
+    """The trials, after the times: they run at normal priority."""
+    print(f"\n{HABITS}", flush=True)
+    record = {"date": datetime.date.today().isoformat(), "machine": report.machine(), "realtime": False}
+    store[HABITS] = record | {"versions": {}, "results": [], "trials": []}
+    for trial in trials.TRIALS:
+        result = trials.run(trial, peers, options.python)
+        store[HABITS]["trials"].append(result)
+        words = [f"{PEERS[key].title} {entry['text']}" for key, entry in result["cells"].items()]
+        print(f"{trial.name} ({trial.goal}): " + "   ".join(words), flush=True)
+
+
+def _list(rows, peers):
+    width = max(len(row.name) for row in ROWS)
+    print("\n".join(f"{row.group:8} {row.name:{width}} {row.goal(1)}" for row in rows))
+    print("\n".join(f"{HABITS:8} {trial.name} {trial.goal}" for trial in trials.TRIALS))
+    print("libraries found:", ", ".join(PEERS[key].title for key in peers) or "none")
+
+
+def run(options):
+    """Time what the options name; 0 when done, 2 when there is no such row, 130 when interrupted."""
+    for name, value in (FULL if options.full else QUICK).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
     rows = chosen(options.rows)
-    if not rows:
+    habits = HABITS in options.rows or (options.full and not options.rows)
+    if not rows and not habits:
         print(f"cdl bench: no row is called {' or '.join(options.rows)}; --list names them", file=sys.stderr)
         return 2
-    peers = [key for key in available(options.python) if not options.peers or key in options.peers]
+    wanted = [key for key in PEERS if not options.peers or key in options.peers]
+    peers = available(wanted, options.python)
     if options.list:
-        print("\n".join(f"{row.group:8} {row.name:52} {row.goal(1)}" for row in rows))
-        print("libraries found:", ", ".join(PEERS[key].title for key in peers) or "none")
+        _list(rows, peers)
         return 0
+    if len(peers) < len(wanted):
+        print("not installed, left out:", ", ".join(PEERS[key].title for key in wanted if key not in peers), flush=True)
+    return _measure(options, rows, habits, peers)
+
+
+def _measure(options, rows, habits, peers):
     store = json.loads(options.store.read_text()) if options.store and options.store.exists() else {}
     status = 0
     try:
         _time(options, rows, peers, store)
+        if habits:
+            _try(options, peers, store)
     except KeyboardInterrupt:
-        print("\ninterrupted; the rows above are kept", file=sys.stderr)
+        print("\ninterrupted; the figures above are kept", file=sys.stderr)
         status = 130
     if options.store:
         options.store.write_text(json.dumps(store, indent=1))
     if options.markdown:
         options.markdown.write_text(report.markdown(store))
     return status
+
+
+def main(argv=None):
+    """Run the table from command-line arguments; returns the exit status."""
+    p = argparse.ArgumentParser(prog="cdl bench", description=DESCRIPTION)
+    add_options(p)
+    return run(p.parse_args(argv))

@@ -52,7 +52,7 @@ ANSWER_SECONDS = 180  # the slowest honest answer is a first training of 30 epoc
 
 def environment(peer, threads):
     """The environment of a worker: a thread count for every pool, nothing that picks BLAS kernels unseen."""
-    env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "PYTHONPATH")}
+    env = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"):
         env[name] = str(threads)
     # Where NumPy only computes the reference, its pool would spin beside the library's own.
@@ -61,7 +61,7 @@ def environment(peer, threads):
     return env
 
 
-def _settle(threads, realtime):
+def _settle(cores, realtime):
     """In the child before Python starts, because a library may make its threads as soon as it is imported.
 
     Ctrl-C is the parent's to handle. So many cores and no more: JAX has no other way to be told its thread count.
@@ -70,7 +70,7 @@ def _settle(threads, realtime):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if not hasattr(os, "sched_setaffinity"):
         return
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
     policy, priority = (os.SCHED_RR, 1) if realtime else (os.SCHED_OTHER, 0)
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, policy, os.sched_param(priority))
@@ -83,7 +83,7 @@ class WorkerError(Exception):
 class Worker:
     """The process of one library."""
 
-    def __init__(self, key, threads, python, realtime):
+    def __init__(self, key, threads, python, realtime, cores=None):
         self.key, self.peer = key, PEERS[key]
         self.errors = tempfile.TemporaryFile("w+")
         command = [python, "-c", BOOT, str(Path(__file__).parent), self.peer.module, str(threads)]
@@ -94,7 +94,7 @@ class Worker:
             stderr=self.errors,
             text=True,
             env=environment(self.peer, threads),
-            preexec_fn=lambda: _settle(threads, realtime),  # the parent has one thread: it cannot hang here
+            preexec_fn=lambda: _settle(cores or threads, realtime),  # the parent has one thread: it cannot hang here
         )
 
     def ask(self, *request):
@@ -142,10 +142,10 @@ def _has_amd_avx512():
     return "AuthenticAMD" in text and " avx512f " in text
 
 
-def available(python):
-    """The peers that can be timed here: cdl in this interpreter, the others in `python`."""
-    found = [key for key in PEERS if installed(key, sys.executable if key == "cdl" else python)]
-    return [key for key in found if key != "torch-avx512" or _has_amd_avx512()]
+def available(keys, python):
+    """Those of the peers that can be timed here: cdl in this interpreter, the others in `python`."""
+    found = [key for key in keys if installed(key, sys.executable if key == "cdl" else python)]
+    return [key for key in found if key != "torch-avx512" or _has_amd_avx512()]  # elsewhere it is plain torch
 
 
 class Crew:

@@ -52,9 +52,11 @@ def reached(row, result, single):
         return None
     threads, best = result["threads"], best_peer(result)
     goals = [best is None or best[1] / us >= row.ratio]
-    if row.peak:
+    if row.share(threads):
         part = share(row, us, result.get("peak"))
-        goals.append(part is not None and part >= row.peak[min(threads, len(row.peak)) - 1])
+        goals.append(part is not None and part >= row.share(threads))
+    for keys, ratio in row.over:
+        goals += [result["cells"][key]["us"] / us >= ratio for key in keys if "us" in result["cells"].get(key, {})]
     if row.micros:
         goals.append(us <= row.micros)
     if row.scale and threads > 1 and single:
@@ -82,6 +84,18 @@ def table(results, singles):
         cells = [cell(row, result["cells"].get(key), result.get("peak")) for key in keys]
         verdict = "–" if met is None else "yes" if met else "no"
         lines.append("| " + " | ".join([row.name, row.goal(result["threads"]), *cells, ratio, verdict]) + " |")
+    return lines
+
+
+def habits(results):
+    """Markdown lines for the trials."""
+    keys = [key for key in PEERS if any(key in result["cells"] for result in results)]
+    lines = ["| what | to reach | " + " | ".join(PEERS[key].title for key in keys) + " | reached |"]
+    lines.append("|---" * (len(keys) + 3) + "|")
+    for result in results:
+        cells = [result["cells"].get(key, {}).get("text", "–") for key in keys]
+        verdict = {True: "yes", False: "no", None: "–"}[result["cells"].get("cdl", {}).get("ok")]
+        lines.append("| " + " | ".join([result["trial"], result["goal"], *cells, verdict]) + " |")
     return lines
 
 
@@ -116,6 +130,9 @@ def markdown(store):
         lines += [f"## {title}", ""]
         priority = "real-time" if run["realtime"] else "normal"
         lines += [f"{run['date']}; {run['machine']}; {priority} priority."]
+        if "trials" in run:
+            lines += ["", *habits(run["trials"]), ""]
+            continue
         lines += ["Versions: " + "; ".join(f"{PEERS[k].title} {v}" for k, v in run["versions"].items()) + "."]
         lines += [f"FMA peak {min(peaks):.0f}–{max(peaks):.0f} GF/s."] if peaks else []
         lines += ["", *table(run["results"], singles), ""]

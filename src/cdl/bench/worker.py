@@ -10,7 +10,7 @@ from itertools import repeat
 
 import numpy as np
 
-from . import reference
+from . import habits, reference
 from .rows import ROWS
 
 # A call is timed in batches at least this long: the clock's own 50 ns are then 0.1 % of what it says.
@@ -106,6 +106,10 @@ class Session:
     def peak(self, ms, threads):
         """GF/s of the FMA loop on so many threads (cdl only)."""
         return {"gflops": self.peer.fma_peak(ms, threads)}
+
+    def trial(self, name, *args):
+        """Try what is no row of times (habits.py)."""
+        return getattr(habits, name)(self.peer, *args)
 
     def version(self):
         """The library's version and what else is worth knowing of its build."""
