@@ -60,7 +60,8 @@ def test_parameters_have_right_gradients(row):
             tensor.data[...] = start + sign * 1e-6 * direction
             values.append(loss().item())
         tensor.data[...] = start
-        np.testing.assert_allclose((tensor.grad.numpy() * direction).sum(), (values[0] - values[1]) / 2e-6, rtol=1e-5, atol=1e-7)
+        slope = (values[0] - values[1]) / 2e-6
+        np.testing.assert_allclose((tensor.grad.numpy() * direction).sum(), slope, rtol=1e-5, atol=1e-7)
 
 
 @EACH

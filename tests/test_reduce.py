@@ -39,7 +39,8 @@ def test_long_gradients(shape, rng):
         n = x.size if axis is None else shape[axis]
         np.testing.assert_array_equal(gradient(lambda t: t.sum(axis), x, np.float32), np.ones(shape))  # noqa: B023
         wanted = 2 / n * (x - x.mean(axis, keepdims=True, dtype=np.float64))
-        np.testing.assert_allclose(gradient(lambda t: t.var(axis), x, np.float32), wanted, rtol=1e-5, atol=1e-6 / n)  # noqa: B023
+        got = gradient(lambda t: t.var(axis), x, np.float32)  # noqa: B023
+        np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-6 / n)
         wanted = np.flip(np.cumsum(np.ones(shape), axis), axis) if axis is not None else np.arange(n, 0, -1).reshape(shape)
         np.testing.assert_array_equal(gradient(lambda t: t.cumsum(axis), x, np.float32), wanted)  # noqa: B023
 

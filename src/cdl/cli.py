@@ -60,7 +60,8 @@ def _train(options):
         train_mnist(options)
     else:
         if options.target is None:
-            raise ValueError(f"train {options.data}: name the column to predict with --target (or train on 'digits' or 'mnist')")
+            raise ValueError(f"train {options.data}: name the column to predict with --target "
+                             "(or train on 'digits' or 'mnist')")
         train_table(options)
     return 0
 

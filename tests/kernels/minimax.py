@@ -72,7 +72,8 @@ ROWS = {  # name: (f, w, low, high, {precision: degree})
     "atanh5": (lambda z: ((log((1 + sqrt(z)) / (1 - sqrt(z))) / sqrt(z) - 2) / z - mpf(2) / 3) / z, lambda z: z**2 / 2,
                mpf(0), mpf("0.0401"), {"f32": 2, "f64": 6}),
     # sin r = r + r^3 p(r^2), cos r = 1 - r^2/2 + r^4 p(r^2)
-    "sin": (lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, mpf(0), (pi / 4) ** 2 * mpf("1.001"), {"f32": 2, "f64": 5}),
+    "sin": (lambda z: (sin(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, mpf(0), (pi / 4) ** 2 * mpf("1.001"),
+            {"f32": 2, "f64": 5}),
     "cos": (lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: z**2, mpf(0), (pi / 4) ** 2 * mpf("1.001"),
             {"f32": 2, "f64": 5}),
     # tanh x = x + x^3 p(x^2), |x| <= 0.55

@@ -91,6 +91,15 @@ cdef void pack_panels(const Gemm* g, Py_ssize_t p, Py_ssize_t j, Py_ssize_t dept
         n -= PANEL
 
 
+cdef void pack_rows(const Gemm* g, const char* a, Py_ssize_t height, Py_ssize_t depth, char* packed, Py_ssize_t a_row,
+                    Py_ssize_t a_col) noexcept nogil:
+    """Copy a block of a to `packed`, where one of its steps is 1: that of its rows where a is stored transposed."""
+    if a_row == 1:
+        K[g.kind].gemm_pack(depth, height, a, g.a_col, g.a_row, packed, a_col)
+    else:
+        K[g.kind].gemm_pack(height, depth, a, g.a_row, g.a_col, packed, a_row)
+
+
 cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     """Rows i to i + m and columns j to j + n of c, in blocks that fit the caches."""
     cdef const Gemm* g = &plan.g
@@ -100,7 +109,6 @@ cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
     cdef Py_ssize_t most = MOST_COLUMNS if plan.pack_a or not plan.pack_b else PACKED_BYTES // (chunk * item)
     cdef Py_ssize_t wide = even_part(n, max(min(most, EPILOGUE_COLUMNS if g.act >= 0 else most), PANEL), PANEL)
     cdef Py_ssize_t panel = PANEL, b_row = g.b_row, a_row = g.a_row, a_col = g.a_col
-    cdef bint by_column = a_row == 1        # a is stored transposed: its packed block too
     cdef char* packed_a = NULL
     cdef char* packed_b = NULL
     cdef char* z = g.z if g.z != NULL else g.c
@@ -108,7 +116,7 @@ cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
     cdef const char* b
     cdef const char* bias
     if plan.pack_a:     # 16 elements between rows keep them out of one another's cache sets
-        if by_column:
+        if a_row == 1:      # a is stored transposed: its packed block too
             a_col = high + 16
             packed_a = <char*>pool_alloc(chunk * a_col * item)
         else:
@@ -138,10 +146,7 @@ cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
                 height = min(high, i + m - ii)
                 a = g.a + (ii * g.a_row + p * g.a_col) * item
                 if plan.pack_a:
-                    if by_column:
-                        K[g.kind].gemm_pack(depth, height, a, g.a_col, g.a_row, packed_a, a_col)
-                    else:
-                        K[g.kind].gemm_pack(height, depth, a, g.a_row, g.a_col, packed_a, a_row)
+                    pack_rows(g, a, height, depth, packed_a, a_row, a_col)
                     a = packed_a
                 K[g.kind].gemm(height, width, depth, a, a_row, a_col, b, b_row, panel, z + (ii * g.c_row + jj) * item,
                                g.c_row, bias, g.accumulate or p > 0)

@@ -219,7 +219,15 @@ cdef void pool_free(void* p) noexcept nogil:
 
 
 def clear_memory():
-    """Give the memory of freed arrays, which the pool keeps for the next ones, back to the system."""
+    """Give the memory of freed arrays, which the pool keeps for the next ones, back to the system.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.clear_memory()
+    >>> cdl.memory_stats()["held"]
+    0
+    """
     cdef Block* chain
     with nogil:
         lock()
@@ -230,7 +238,27 @@ def clear_memory():
 
 
 def set_memory_limit(nbytes):
-    """Keep at most `nbytes` bytes of freed arrays for reuse (0: none; default: a quarter of the RAM, at most 2 GiB)."""
+    """Keep at most `nbytes` bytes of freed arrays for reuse.
+
+    Parameters
+    ----------
+    nbytes : int
+        0 keeps none. Until it is set: a quarter of the RAM, at most 2 GiB.
+
+    Raises
+    ------
+    ValueError
+        If it is negative.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> before = cdl.memory_stats()["limit"]
+    >>> cdl.set_memory_limit(1 << 20)
+    >>> cdl.memory_stats()["limit"]
+    1048576
+    >>> cdl.set_memory_limit(before)
+    """
     global limit
     cdef Block* chain
     wanted = operator.index(nbytes)
@@ -249,6 +277,13 @@ def memory_stats():
     """Bytes of the pool's blocks: `in_use` by arrays, `held` for reuse, `limit` of `held`, `high_water` of both.
 
     `pooled` is False in a build for AddressSanitizer, where blocks come from malloc and are not counted.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> stats = cdl.memory_stats()
+    >>> stats["in_use"] + stats["held"] <= stats["high_water"]
+    True
     """
     cdef size_t used, kept, most, high
     lock()  # no Python object is made while it is held: the collector may free arrays

@@ -156,7 +156,8 @@ cdef class Fused:
         cdef Tensor p, g
         cdef Py_ssize_t i
         if len(params) != len(self._params) or len(grads) != len(self._params):
-            raise ValueError(f"{self.name}: made for {len(self._params)} parameters, got {len(params)} and {len(grads)} gradients")
+            raise ValueError(f"{self.name}: made for {len(self._params)} parameters, "
+                             f"got {len(params)} and {len(grads)} gradients")
         pairs = [self.checked(i, params[i], grads[i]) for i in range(len(self._params))]
         self.t += 1
         self.prepare(job.numbers)
@@ -200,7 +201,8 @@ cdef class Fused:
         loaded = []
         for p, slots in zip(self._params, state["state"]):
             if len(slots) not in (0, self.slots) or any(np.shape(s) != p.shape for s in slots):
-                raise ValueError(f"{self.name}: the state {[np.shape(s) for s in slots]} does not fit a parameter of shape {p.shape}")
+                raise ValueError(f"{self.name}: the state {[np.shape(s) for s in slots]} does not fit a parameter "
+                                 f"of shape {p.shape}")
             loaded.append([Tensor(np.asarray(s, p.dtype)) for s in slots])
         self._state, self.t = loaded, int(state["t"])
 

@@ -238,7 +238,26 @@ cdef void judge(Region* region, long long start, long long end) noexcept nogil:
 
 
 def set_num_threads(n):
-    """Use up to `n` threads, even more than there are processors; None, the default: as many as the system grants."""
+    """Use up to `n` threads. The results have the same bits for every number.
+
+    Parameters
+    ----------
+    n : int or None
+        May be more than there are processors; None, the default: as many as the system grants.
+
+    Raises
+    ------
+    ValueError
+        If it is less than 1 or more than the library can have.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.set_num_threads(1)
+    >>> cdl.get_num_threads()
+    1
+    >>> cdl.set_num_threads(None)
+    """
     global own_setting
     wanted = 0 if n is None else operator.index(n)
     if n is not None and not 1 <= wanted <= MOST_THREADS:
@@ -250,7 +269,14 @@ def set_num_threads(n):
 
 
 def get_num_threads():
-    """The number of threads that large work is split over when it is called from this thread."""
+    """The number of threads that large work is split over when it is called from this thread.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.get_num_threads() >= 1
+    True
+    """
     if not OPENMP or team_lost:
         return 1
     store(&limits_until, 0, RELAXED)
