@@ -4,7 +4,7 @@ import sys
 
 from cdl import __version__
 from cdl.bench import command
-from cdl.train.recipes import train_digits, train_mnist, train_table
+from cdl.recipes import train_digits, train_mnist, train_table
 
 
 def main(arguments=None):
