@@ -1,6 +1,7 @@
 """The command `cdl`: train a model on data in files, say what the library runs on, time it against its peers."""
 import argparse
 import sys
+from pathlib import Path
 
 from cdl import __version__
 from cdl.bench import command
@@ -52,6 +53,8 @@ def _parser():
 
 
 def _train(options):
+    if options.out is not None and not Path(options.out).absolute().parent.is_dir():
+        raise ValueError(f"train: --out {options.out}: there is no such folder")
     if options.data == "digits":
         train_digits(options)
     elif options.data == "mnist":

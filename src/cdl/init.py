@@ -1,11 +1,15 @@
 """Initial weights: draws whose spread keeps signals the same size from layer to layer."""
 import math
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
 from cdl.random import generator
 
 __all__ = ["he_initialization", "xavier_initialization"]
+
+_room = ContextVar("room", default=None)    # how many weights there may be, where they come from a file
 
 
 def he_initialization(shape, n_in, *, rng=None):
@@ -64,4 +68,19 @@ def xavier_initialization(shape, n_in, *, rng=None):
 def _normal(shape, gain, n_in, rng, who):
     if not n_in > 0:
         raise ValueError(f"{who}: n_in must be positive, got {n_in}")
+    room = _room.get()
+    if room is not None:
+        if math.prod(shape) > room:
+            raise ValueError(f"weights of shape {shape} are asked for, {room} numbers are there")
+        return np.zeros(shape)
     return np.asarray(generator(rng).standard_normal(shape) * math.sqrt(gain / n_in))
+
+
+@contextmanager
+def no_draws(room):
+    """Within it weights are zeros, to be set from a file that holds `room` numbers; ValueError for more than these."""
+    token = _room.set(room)
+    try:
+        yield
+    finally:
+        _room.reset(token)

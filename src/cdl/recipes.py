@@ -2,13 +2,13 @@
 from pathlib import Path
 
 import numpy as np
-from cdl.data import StandardScaler, TableEncoder, load_digits, load_mnist, read_table, train_test_split
-from cdl.optim import Adam
 
 from cdl import random
+from cdl.data import StandardScaler, TableEncoder, load_digits, load_mnist, read_table, train_test_split
 from cdl.io.model import save_model
 from cdl.models import Sequential
 from cdl.nn import Dense
+from cdl.optim import Adam
 
 
 def train_digits(options):
@@ -52,8 +52,8 @@ def train_table(options):
 def _classify(options, train, test, classes, name, *, hidden, epochs, extra=None):
     model = _network(options, hidden, classes)
     model.fit(*train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=options.lr),
-              epochs=options.epochs or epochs, batch_size=options.batch_size, validation_data=test,
-              progress=not options.quiet, rng=options.seed)
+              epochs=epochs if options.epochs is None else options.epochs, batch_size=options.batch_size,
+              validation_data=test, progress=not options.quiet, rng=options.seed)
     figures = model.evaluate(*test, loss="cross_entropy")
     print(f"test accuracy {figures['accuracy']:.4f}")
     return _save(options, model, name, extra)
@@ -65,8 +65,8 @@ def _regress(options, train, test, name, extra):
     y_train, y_test = (target.transform(y[:, None]) for _, y in (train, test))
     model = _network(options, [64], 1)
     model.fit(train[0], y_train, loss="mse", optimizer=lambda parameters: Adam(parameters, lr=options.lr),
-              epochs=options.epochs or 50, batch_size=options.batch_size, validation_data=(test[0], y_test),
-              progress=not options.quiet, rng=options.seed)
+              epochs=50 if options.epochs is None else options.epochs, batch_size=options.batch_size,
+              validation_data=(test[0], y_test), progress=not options.quiet, rng=options.seed)
     error = target.inverse_transform(model.predict(test[0]))[:, 0] - test[1]
     spread = float(np.var(test[1]))
     share = f", R² {1 - float(np.mean(error**2)) / spread:.4f}" if spread > 0 else ""

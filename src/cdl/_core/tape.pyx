@@ -7,6 +7,8 @@ from cdl._core.tensor cimport (ITEMSIZE, READS_A, READS_B, READS_C, Node, Tensor
                                shape_of)
 from cdl._core.threads cimport run_tasks
 
+from contextlib import ContextDecorator
+
 cdef extern from *:
     """
     static _Thread_local int cdl_paused;    /* how many no_grad blocks this thread is inside */
@@ -280,7 +282,7 @@ cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
 hooks.backward = run_backward
 
 
-class no_grad:
+class no_grad(ContextDecorator):
     """Compute without recording: `with cdl.no_grad():` or `@cdl.no_grad()`. Per thread; may be nested.
 
     Examples
@@ -299,15 +301,6 @@ class no_grad:
 
     def __exit__(self, *error):
         resume()
-
-    def __call__(self, function):
-        import functools
-
-        @functools.wraps(function)
-        def paused(*args, **options):
-            with self:
-                return function(*args, **options)
-        return paused
 
 
 def enter_inference():

@@ -70,5 +70,5 @@ def load_weights(path, model):
     state = read_model(path)[2]
     try:
         model.load_state_dict(state)
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path}: does not fit this model: {error.args[0]}") from None

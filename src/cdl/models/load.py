@@ -1,5 +1,6 @@
 """Models from files."""
 from cdl import nn
+from cdl.init import no_draws
 from cdl.io.errors import FileFormatError
 from cdl.io.model import read_model
 from cdl.models.sequential import Sequential
@@ -44,7 +45,8 @@ def load(path):
     if description is None:
         raise FileFormatError(f"{path}: holds weights without a description; make the model and call its load(path)")
     try:
-        model = _make(description)
+        with no_draws(sum(array.size for array in state.values())):
+            model = _make(description)
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError, RecursionError, MemoryError) as error:
         raise FileFormatError(f"{path}: the description does not fit the weights: {error}") from None

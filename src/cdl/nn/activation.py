@@ -24,6 +24,9 @@ class _Activation(Layer):
     """An activation as a layer; called on a value instead of made without one, it is the function."""
 
     def __new__(cls, x=None, **options):
+        if x is None and options:
+            raise TypeError(f"{cls.__name__}: the layer takes no options, got {', '.join(options)}; the function does: "
+                            f"cdl.{cls.__name__.lower()}(x, …)")
         return super().__new__(cls) if x is None else cls.function(x, **options)
 
 

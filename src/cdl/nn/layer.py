@@ -9,8 +9,9 @@ class Layer:
     """The base of every layer and model.
 
     A subclass defines `forward(x)`; calling the layer is calling `forward`. What it keeps in attributes is found by
-    what it is: a Tensor is a parameter (or a buffer, where the class names it in `buffers`), a Layer or a list or dict
-    of Layers is part of it. A layer whose sizes depend on its input also defines `build(input_shape)`, which makes its
+    what it is: a Tensor is a parameter (or a buffer, where the class names it in `buffers`), a Layer is part of it, and
+    so are those in a list, tuple or dict. Names that begin with an underscore are left alone: what is not to be trained
+    or saved, such as an activation kept to look at, goes there. A layer whose sizes depend on its input also defines `build(input_shape)`, which makes its
     parameters at the first call.
 
     Attributes
@@ -39,9 +40,9 @@ class Layer:
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        if "forward" in cls.__dict__:
+        if "__call__" not in cls.__dict__:
             # The call itself, not a method that passes on to it: a tenth of a small network's step.
-            cls.__call__ = cls.__dict__["forward"]
+            cls.__call__ = cls.forward
 
     def forward(self, x):
         """The output for the input x."""
@@ -58,15 +59,20 @@ class Layer:
         return input_shape
 
     # --- its parts ---------------------------------------------------------------------------------------------------
-    def children(self):
-        """The layers directly inside, as (name, layer) pairs in the order they were set."""
+    def _parts(self, kind):
         for name, value in vars(self).items():
-            if isinstance(value, Layer):
+            if name.startswith("_"):
+                continue
+            if isinstance(value, kind):
                 yield name, value
             elif isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Layer))
+                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, kind))
             elif isinstance(value, dict):
-                yield from ((f"{name}.{key}", item) for key, item in value.items() if isinstance(item, Layer))
+                yield from ((f"{name}.{key}", item) for key, item in value.items() if isinstance(item, kind))
+
+    def children(self):
+        """The layers directly inside, as (name, layer) pairs in the order they were set."""
+        return self._parts(Layer)
 
     def layers_inside(self):
         """This layer and every layer inside it, at any depth, each once."""
@@ -78,12 +84,14 @@ class Layer:
                 yield layer
                 stack.extend(reversed([child for _, child in layer.children()]))
 
-    def _named_tensors(self, wanted, prefix=""):
-        for name, value in vars(self).items():
-            if isinstance(value, Tensor) and wanted(self, name):
+    def _named_tensors(self, wanted, prefix="", above=()):
+        above = (*above, self)
+        for name, value in self._parts(Tensor):
+            if wanted(self, name.partition(".")[0]):
                 yield prefix + name, value
         for name, child in self.children():
-            yield from child._named_tensors(wanted, f"{prefix}{name}.")
+            if not any(child is layer for layer in above):      # a layer may know the one it is in
+                yield from child._named_tensors(wanted, f"{prefix}{name}.", above)
 
     def named_parameters(self):
         """The trained Tensors as (name, Tensor) pairs; names are paths such as ``0.weight``."""
@@ -162,6 +170,8 @@ class Layer:
             If names are missing or unknown; the message lists both. Nothing is changed.
         ValueError
             If a shape differs. Nothing is changed.
+        TypeError
+            If an array does not hold real numbers. Nothing is changed.
         """
         self._require_built("load_state_dict")
         own = dict(self._named_tensors(lambda layer, name: True))
@@ -172,6 +182,8 @@ class Layer:
         for name, tensor in own.items():
             if arrays[name].shape != tensor.shape:
                 raise ValueError(f"load_state_dict: {name} has shape {tensor.shape} here, {arrays[name].shape} in the state")
+            if arrays[name].dtype.kind not in "fiub":
+                raise TypeError(f"load_state_dict: {name} must hold real numbers, got dtype {arrays[name].dtype}")
         with no_grad():
             for name, tensor in own.items():
                 tensor[...] = arrays[name].astype(tensor.dtype, copy=False)

@@ -2,14 +2,14 @@
 import math
 
 import numpy as np
-from cdl._core.tape import enter_inference, leave_inference
-from cdl.optim import Optimizer
-from cdl.train.history import History
-from cdl.train.progress import Progress
 
 from cdl import losses, optim
+from cdl._core.tape import enter_inference, leave_inference
+from cdl.optim import Optimizer
 from cdl.random import generator
+from cdl.train.history import History
 from cdl.train.metrics import metrics_for
+from cdl.train.progress import Progress
 
 __all__ = ["evaluate", "fit"]
 
@@ -80,7 +80,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     model.ensure_built(x)
     x, y = as_parameters(model, x), as_parameters(model, y)
     loss, optimizer = _loss(loss), _optimizer(optimizer, model)
-    rng, history, was_training = generator(rng), History(), model.training
+    rng, history, was_training = generator(rng), History(), [(layer, layer.training) for layer in model.layers_inside()]
     model.train()
     try:
         for epoch in range(epochs):
@@ -98,7 +98,8 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
             if any([callback(model, epoch, figures) is True for callback in callbacks]):
                 break
     finally:
-        model.train(was_training)
+        for layer, training in was_training:
+            layer.training = training
     return history
 
 
@@ -152,8 +153,8 @@ def evaluate(model, x, y, *, loss, batch_size=1024):
     x, y, loss = as_parameters(model, x), as_parameters(model, y), _loss(loss)
     measured = {"loss": lambda y_true, y_pred: loss(y_true, y_pred), **metrics_for(loss)}
     totals = dict.fromkeys(measured, 0.0)
-    enter_inference()
-    try:
+    try:    # an interrupt may come right after the next call: it must be undone then too
+        enter_inference()
         for start in range(0, len(x), batch_size):
             xs, ys = x[start:start + batch_size], y[start:start + batch_size]
             output = model(xs)
@@ -165,6 +166,8 @@ def evaluate(model, x, y, *, loss, batch_size=1024):
 
 
 def _samples(x, y, who):
+    if isinstance(x, np.ma.MaskedArray) or isinstance(y, np.ma.MaskedArray):
+        raise TypeError(f"{who}: masked arrays are not supported; fill the masked values first, with x.filled(value)")
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
         raise ValueError(f"{who}: x and y need one entry per sample along their first axis, got shapes {x.shape} and {y.shape}")

@@ -1,8 +1,8 @@
 """Model: a layer that can be fitted, used, saved and loaded."""
 import numpy as np
+
 from cdl._core.tape import enter_inference, leave_inference, no_grad
 from cdl._core.tensor import Tensor
-
 from cdl.io.model import load_weights, save_model
 from cdl.nn.layer import Layer
 from cdl.train.loop import as_parameters, evaluate, fit
@@ -57,9 +57,11 @@ class Model(Layer):
         """
         if type(x) is not np.ndarray or x.dtype is not _FLOAT32:
             x = as_parameters(self, np.asarray(x))
-        enter_inference()
-        try:
+        try:    # an interrupt may come right after the next call: it must be undone then too
+            enter_inference()
             if x.size > batch_size and len(x) > batch_size:
+                if batch_size < 1:
+                    raise ValueError(f"predict: batch_size must be a positive integer, got {batch_size!r}")
                 parts = [np.asarray(self.forward(x[i:i + batch_size])) for i in range(0, len(x), batch_size)]
                 return np.concatenate(parts)
             y = self.forward(x)
@@ -104,5 +106,5 @@ class Model(Layer):
             return
         with no_grad():
             self.build(np.shape(x))
-            if not self.built:
-                self.forward(x[:1])
+        if not self.built:
+            self.predict(x[:1])
