@@ -11,8 +11,8 @@ class Layer:
     A subclass defines `forward(x)`; calling the layer is calling `forward`. What it keeps in attributes is found by
     what it is: a Tensor is a parameter (or a buffer, where the class names it in `buffers`), a Layer is part of it, and
     so are those in a list, tuple or dict. Names that begin with an underscore are left alone: what is not to be trained
-    or saved, such as an activation kept to look at, goes there. A layer whose sizes depend on its input also defines `build(input_shape)`, which makes its
-    parameters at the first call.
+    or saved, such as an activation kept to look at, goes there. A layer whose sizes depend on its input also defines
+    `build(input_shape)`, which makes its parameters at the first call.
 
     Attributes
     ----------
