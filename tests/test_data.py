@@ -333,7 +333,7 @@ def test_a_constant_feature_is_only_centred(constant, dtype):
 
 
 def test_large_offsets_do_not_lose_the_deviation():
-    x = RNG.standard_normal((5000, 2)) + [1.7e9, -1e12]
+    x = RNG.standard_normal((5000, 2)) + np.array([1.7e9, -1e12])
     scaler = StandardScaler(eps=0).fit(x)
     np.testing.assert_allclose(scaler.std, x.std(0), rtol=1e-6)
     np.testing.assert_allclose(scaler.transform(x).std(0), 1, rtol=1e-6)

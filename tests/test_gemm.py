@@ -60,7 +60,7 @@ def test_mixed_precision_follows_numpy():
 
 
 def test_unknown_activation():
-    with pytest.raises(ValueError, match="act must be None or one of .*relu"):
+    with pytest.raises(ValueError, match=r"act must be None or one of .*relu"):
         cdl.dense(np.ones((2, 3)), np.ones((3, 2)), act="softplug")
 
 

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import types
+from typing import ClassVar
 
 import pytest
 
@@ -190,7 +191,7 @@ def test_a_stream_that_breaks_does_not_end_the_work(clock):
 
 
 class FakeBar:
-    made = []
+    made: ClassVar = []
 
     def __init__(self, **options):
         self.options, self.n, self.closed, self.figures = options, 0, False, None

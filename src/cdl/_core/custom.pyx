@@ -4,7 +4,7 @@ cimport cython
 from cdl._core.copy cimport copy_of
 from cdl._core.gate cimport as_any
 from cdl._core.tape cimport give, pause, record, recording, resume
-from cdl._core.tensor cimport F64, READS_A, READS_B, READS_C, Node, Tensor, shape_of
+from cdl._core.tensor cimport F64, READS_A, READS_B, READS_C, Node, Tensor
 
 
 @cython.final

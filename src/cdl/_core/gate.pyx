@@ -4,7 +4,6 @@ from libc.stdint cimport uintptr_t
 
 cimport cython
 
-from cdl._core.copy cimport copy_of
 from cdl._core.tape cimport recording
 from cdl._core.tensor cimport BOOL, F32, F64, I64, ITEMSIZE, MAXDIM, Tensor, hooks, in_c_order, scalar
 

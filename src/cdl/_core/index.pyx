@@ -246,7 +246,7 @@ cdef Tensor basic(Tensor x, tuple key):
         if one is None:
             add_axis(&v, 1, 1, 1)
         elif one is Ellipsis:
-            for i in range(x.ndim - used):
+            for i in range(x.ndim - used):  # no-cython-lint
                 if v.ndim == MAXDIM:
                     raise IndexError(f"at most {MAXDIM} axes are supported, got {shape_of(x)} and the index {key}")
                 add_axis(&v, x.dims[axis], x.steps[axis], dense[axis])

@@ -18,6 +18,7 @@ def _choose(cap):
         raise ImportError(f"CDL_ISA: expected one of {', '.join(ISAS)}, got {cap!r}; unset it to use the best")
     return min(best, ISAS.index(cap))
 
+
 _level = _choose(os.environ.get("CDL_ISA"))
 ISA = ISAS[_level]
 CPU_ISA = ISAS[cdl_cpu_isa()]

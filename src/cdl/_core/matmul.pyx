@@ -158,4 +158,5 @@ def matmul(a, b):
     """The matrix product; see `cdl.matmul`."""
     return operator(a, b)
 
+
 hooks.matmul = operator

@@ -11,8 +11,6 @@ from cdl._core.kernels cimport K
 from cdl._core.tensor cimport F64, ITEMSIZE, Tensor, fill_like, root_of, same_dims, shape_of
 from cdl._core.threads cimport run_tasks, task_t
 
-cimport cython
-
 import numpy as np
 
 cdef enum:

@@ -194,7 +194,7 @@ class TableEncoder:
         if self.task == "auto":
             values = set(numbers.tolist()) if numeric else set()
             few = len(values) <= _MAX_NUMBER_CLASSES and 2 * len(values) <= len(cells)
-            classes = not numeric or few and all(value.is_integer() for value in values)
+            classes = not numeric or (few and all(value.is_integer() for value in values))
             self.task = "classification" if classes else "regression"
         if self.task == "regression":
             _numbers(table, self.target)  # raises where a cell is none

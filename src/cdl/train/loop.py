@@ -95,7 +95,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
                     figures |= {f"val_{name}": value for name, value in seen.items()}
                 bar.finish(**figures)
             history.append(**figures)
-            if any([callback(model, epoch, figures) is True for callback in callbacks]):
+            if any([callback(model, epoch, figures) is True for callback in callbacks]):  # noqa: C419 (each is called)
                 break
     finally:
         for layer, training in was_training:
