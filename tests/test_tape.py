@@ -129,7 +129,8 @@ def test_nothing_recorded():
 
 CHANGES = {
     "the value": lambda w: w.data.__setitem__(0, 5.0) or w.__setitem__(0, 5.0), "a view": lambda w: w[:1].__iadd__(1),
-    "a view of a view": lambda w: w[:].reshape(1, 2)[:, :1].__imul__(2), "detached": lambda w: w.detach().__setitem__(0, 5.0),
+    "a view of a view": lambda w: w[:].reshape(1, 2)[:, :1].__imul__(2),
+    "detached": lambda w: w.detach().__setitem__(0, 5.0),
     "all": lambda w: w.__iadd__(1), "an optimizer": lambda w: cdl.SGD([w]).update([w], [np.ones(2)]),
 }
 
@@ -435,7 +436,8 @@ UNARY = [(cdl.exp, lambda a: np.exp(a)), (cdl.tanh, np.tanh), (cdl.sigmoid, lamb
          (lambda t: -t, np.negative), (lambda t: t * 0.5, lambda a: a * 0.5), (lambda t: 2.0 - t, lambda a: 2.0 - a),
          (lambda t: t**2, lambda a: a**2), (lambda t: t.sum(axis=0, keepdims=True), lambda a: a.sum(0, keepdims=True)),
          (lambda t: t.mean(axis=-1, keepdims=True), lambda a: a.mean(-1, keepdims=True)),
-         (lambda t: t.T, np.transpose), (lambda t: t[::-1], lambda a: a[::-1]), (lambda t: t[:, :1], lambda a: a[:, :1]),
+         (lambda t: t.T, np.transpose), (lambda t: t[::-1], lambda a: a[::-1]),
+         (lambda t: t[:, :1], lambda a: a[:, :1]),
          (lambda t: t.reshape(-1, 1), lambda a: a.reshape(-1, 1)), (lambda t: t[[0, 0]], lambda a: a[[0, 0]]),
          (lambda t: cdl.broadcast_to(t[:1], (3, t.shape[1])), lambda a: np.broadcast_to(a[:1], (3, a.shape[1])))]
 BINARY = [(lambda s, t: s + t, np.add), (lambda s, t: s * t, np.multiply), (lambda s, t: s - t, np.subtract),
@@ -444,7 +446,7 @@ BINARY = [(lambda s, t: s + t, np.add), (lambda s, t: s * t, np.multiply), (lamb
 
 
 def evaluate(plan, values, side):
-    """Run the steps of a plan, each on earlier values, with our ops (side 0) or NumPy's (1); None where one does not fit."""
+    """The values after the steps of a plan, by our ops (side 0) or NumPy's (1); steps that do not fit are left out."""
     for op, i, j in plan:
         a, b = values[i % len(values)], values[j % len(values)]
         if op < len(UNARY):

@@ -44,8 +44,8 @@ def train_table(options):
           f"{encoder.task} of {options.target}")
     name, extra = Path(options.data).stem, {"encoder": encoder.state_dict(), "scaler": _plain(scaler.state_dict())}
     if encoder.task == "classification":
-        return _classify(options, (x_train, y_train), (x_test, y_test), len(encoder.classes), name, hidden=[64], epochs=50,
-                         extra=extra)
+        return _classify(options, (x_train, y_train), (x_test, y_test), len(encoder.classes), name, hidden=[64],
+                         epochs=50, extra=extra)
     return _regress(options, (x_train, y_train), (x_test, y_test), name, extra)
 
 

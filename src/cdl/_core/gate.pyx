@@ -1,4 +1,4 @@
-"""The gate in front of every op: what comes in is native, aligned, of a dtype the library stores, or refused clearly."""
+"""The gate in front of every op: what comes in is native, aligned, of a dtype the library stores, or refused."""
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uintptr_t
 
@@ -96,8 +96,8 @@ cdef int refuse_recorded(object items, str who) except -1:
     """A list of Tensors is read as numbers: no gradient would come back to them."""
     for item in items:
         if type(item) is Tensor and recording(<Tensor>item):
-            raise TypeError(f"{who}: a list of Tensors would lose their gradients; join them with cdl.stack, or detach() "
-                            "them first")
+            raise TypeError(f"{who}: a list of Tensors would lose their gradients; join them with cdl.stack, or "
+                            "detach() them first")
     return 0
 
 

@@ -71,8 +71,8 @@ cdef class Fused:
             if type(p) is not Tensor:
                 self.tensors = False
             elif not p.is_leaf:
-                raise ValueError(f"{self.name}: a parameter of shape {p.shape} was made by a recorded op; pass what it was "
-                                 "computed from, or its detach()")
+                raise ValueError(f"{self.name}: a parameter of shape {p.shape} was made by a recorded op; pass what it "
+                                 "was computed from, or its detach()")
             if as_any(p, self.name).kind > F64:
                 raise TypeError(f"{self.name}: parameters must be float32 or float64, got {p.dtype}")
         self._state = [[] for _ in self._params]
@@ -136,8 +136,8 @@ cdef class Fused:
 
     cdef int require_tensors(self) except -1:
         if not self.tensors:
-            raise TypeError(f"{self.name}: step() and zero_grad() need Tensors, which hold their gradient; for arrays call "
-                            "update(params, grads)")
+            raise TypeError(f"{self.name}: step() and zero_grad() need Tensors, which hold their gradient; for arrays "
+                            "call update(params, grads)")
         return 0
 
     def update(self, params, grads):
@@ -195,7 +195,8 @@ cdef class Fused:
             If it belongs to parameters of other number or shapes. Nothing is changed.
         """
         if len(state["state"]) != len(self._params):
-            raise ValueError(f"{self.name}: the state is for {len(state['state'])} parameters, there are {len(self._params)}")
+            raise ValueError(f"{self.name}: the state is for {len(state['state'])} parameters, there are "
+                             f"{len(self._params)}")
         loaded = []
         for p, slots in zip(self._params, state["state"]):
             if len(slots) not in (0, self.slots) or any(np.shape(s) != p.shape for s in slots):
@@ -215,7 +216,8 @@ cdef class FusedAdam(Fused):
             if not 0 <= beta < 1:
                 raise ValueError(f"{self.name}: {name} must be in [0, 1), got {beta}")
         if not eps >= 0 or not decay >= 0 or not decoupled >= 0:
-            raise ValueError(f"{self.name}: eps and weight decay must be 0 or more, got {eps} and {max(decay, decoupled)}")
+            raise ValueError(f"{self.name}: eps and weight decay must be 0 or more, got {eps} and "
+                             f"{max(decay, decoupled)}")
         self.beta1, self.beta2, self.eps, self.decay, self.decoupled = beta1, beta2, eps, decay, decoupled
         self.task, self.slots = adam_task, 2
 

@@ -151,7 +151,8 @@ cdef int push(Heap* heap, Tensor t) except -1:
     if t is None or t.node is None or t.node.run == heap.run:
         return 0
     if t.node.run:
-        raise RuntimeError("backward: another backward is going through this graph now; give each thread a graph of its own")
+        raise RuntimeError("backward: another backward is going through this graph now; give each thread a graph of "
+                           "its own")
     if i == heap.capacity:
         items = <void**>realloc(heap.items, (2 * i + 64) * sizeof(void*))
         if items is NULL:

@@ -102,7 +102,7 @@ cdef class Tensor:
         cdef Py_ssize_t* steps = NULL
         cdef int i
         if not in_order(self, flags):
-            raise BufferError("Tensor: the elements do not lie as the caller asks for; ask for a strided buffer or copy it")
+            raise BufferError("Tensor: the elements do not lie as was asked for; ask for a strided buffer or copy it")
         if flags & PyBUF_STRIDES == PyBUF_STRIDES:
             steps = <Py_ssize_t*>malloc(MAXDIM * sizeof(Py_ssize_t))
             if steps is NULL:

@@ -17,7 +17,8 @@ class Layer:
     Attributes
     ----------
     training : bool
-        Whether it behaves as in training (dropout drops, batch normalisation uses the batch). Set by train() and eval().
+        Whether it behaves as in training (dropout drops, batch normalisation uses the batch). Set by train()
+        and eval().
     buffers : tuple of str
         Of the class: names of Tensors that are saved but not trained.
     built : bool
@@ -126,8 +127,8 @@ class Layer:
     def _require_built(self, who):
         for layer in self.layers_inside():
             if not layer._is_built():
-                raise RuntimeError(f"{who}: {layer!r} does not know the size of its input yet; call the model on a batch "
-                                   "once, or give the size when you make the layer")
+                raise RuntimeError(f"{who}: {layer!r} does not know the size of its input yet; call the model on a "
+                                   "batch once, or give the size when you make the layer")
 
     def count_parameters(self):
         """How many numbers are trained."""
@@ -181,7 +182,8 @@ class Layer:
         arrays = {name: np.asarray(state[name]) for name in own}
         for name, tensor in own.items():
             if arrays[name].shape != tensor.shape:
-                raise ValueError(f"load_state_dict: {name} has shape {tensor.shape} here, {arrays[name].shape} in the state")
+                raise ValueError(f"load_state_dict: {name} has shape {tensor.shape} here, "
+                                 f"{arrays[name].shape} in the state")
             if arrays[name].dtype.kind not in "fiub":
                 raise TypeError(f"load_state_dict: {name} must hold real numbers, got dtype {arrays[name].dtype}")
         with no_grad():

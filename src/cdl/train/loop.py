@@ -21,8 +21,8 @@ LOSSES = {"cross_entropy": losses.cross_entropy, "binary_cross_entropy": losses.
 OPTIMIZERS = {"adam": optim.Adam, "sgd": optim.SGD}
 
 
-def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, callbacks=(), shuffle=True,
-        progress=True, rng=None):
+def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, callbacks=(),
+        shuffle=True, progress=True, rng=None):
     """Train `model` to map samples x to targets y.
 
     For every batch: the loss of the output, its gradient for every parameter, one step of the optimizer.
@@ -88,14 +88,15 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
             with Progress(len(x), label=f"epoch {epoch + 1}/{epochs}", enabled=progress) as bar:
                 figures = {"loss": _epoch(model, x, y, order, loss, optimizer, batch_size, bar)}
                 if not math.isfinite(figures["loss"]):
-                    raise FloatingPointError(f"fit: the loss became {figures['loss']} in epoch {epoch + 1}; lower the learning "
-                                             "rate, scale the inputs, or look for NaN in the data")
+                    raise FloatingPointError(f"fit: the loss became {figures['loss']} in epoch {epoch + 1}; lower "
+                                             "the learning rate, scale the inputs, or look for NaN in the data")
                 if validation_data is not None:
                     seen = evaluate(model, *validation_data, loss=loss)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
                 bar.finish(**figures)
             history.append(**figures)
-            if any([callback(model, epoch, figures) is True for callback in callbacks]):  # noqa: C419 (each is called)
+            stops = [callback(model, epoch, figures) is True for callback in callbacks]     # all of them are called
+            if any(stops):  # noqa: C419 (each is called)
                 break
     finally:
         for layer, training in was_training:
@@ -170,7 +171,8 @@ def _samples(x, y, who):
         raise TypeError(f"{who}: masked arrays are not supported; fill the masked values first, with x.filled(value)")
     x, y = np.asarray(x), np.asarray(y)
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        raise ValueError(f"{who}: x and y need one entry per sample along their first axis, got shapes {x.shape} and {y.shape}")
+        raise ValueError(f"{who}: x and y need one entry per sample along their first axis, got shapes "
+                         f"{x.shape} and {y.shape}")
     if len(x) == 0:
         raise ValueError(f"{who}: there are no samples (x has shape {x.shape})")
     return x, y
@@ -193,7 +195,8 @@ def _loss(loss):
     if callable(loss):
         return loss
     if loss not in LOSSES:
-        raise ValueError(f"fit: unknown loss {loss!r}; known are {', '.join(LOSSES)}, or pass a function loss(y_true, y_pred)")
+        raise ValueError(f"fit: unknown loss {loss!r}; known are {', '.join(LOSSES)}, or pass a function "
+                         "loss(y_true, y_pred)")
     return LOSSES[loss]
 
 
