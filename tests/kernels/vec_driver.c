@@ -18,8 +18,8 @@ typedef struct {
     }
 /* clang-format off */
 F(exp) F(exp2) F(expm1) F(log) F(log2) F(log10) F(log1p) F(tanh) F(sigmoid) F(erf) F(sin) F(cos)
-/* clang-format on */
-static __attribute__((noinline)) vec f_bell(vec x) {
+    /* clang-format on */
+    static __attribute__((noinline)) vec f_bell(vec x) {
     return v_exp_minus_half_square(v_clamp(x, -NORMAL_LIMIT, NORMAL_LIMIT));
 }
 static __attribute__((noinline)) vec f_erfc(vec x) {
