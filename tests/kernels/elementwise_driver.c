@@ -129,7 +129,7 @@ static const unary_row unary_rows[] = {
     ROW(round, -9, 9, 0, 0, 0, 0),
     ROW(sin, -30, 30, 0, 0, 2.5, 0),
     ROW(cos, -30, 30, 0, 0, 2.5, 0),
-    ROW(tanh, -10, 10, 0, 0, 1.5, 0),
+    ROW(tanh, -10, 10, 0, 0, 3, 0),
     ROW(sigmoid, -30, 30, 0, 0, 2.5, 0),
     ROW(erf, -5, 5, 0, 0, 2.5, 0),
     ROW(softplus, -30, 30, 0, 0, 3, 0),

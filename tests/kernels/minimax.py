@@ -6,7 +6,7 @@ adds exactly, so w states how much the polynomial counts in the final relative e
 """
 import sys
 
-from mpmath import cos, erf, erfc, exp, expm1, log, log1p, log2, lu_solve, matrix, mp, mpf, nstr, pi, sin, sqrt, tanh
+from mpmath import cos, erf, erfc, exp, expm1, log, log1p, log2, lu_solve, matrix, mp, mpf, nstr, pi, sin, sqrt
 
 mp.dps = 60
 
@@ -76,8 +76,9 @@ ROWS = {  # name: (f, w, low, high, {precision: degree})
             {"f32": 2, "f64": 5}),
     "cos": (lambda z: (cos(sqrt(z)) - 1 + z / 2) / z**2, lambda z: z**2, mpf(0), (pi / 4) ** 2 * mpf("1.001"),
             {"f32": 2, "f64": 5}),
-    # tanh x = x + x^3 p(x^2), |x| <= 0.55
-    "tanh": (lambda z: (tanh(sqrt(z)) / sqrt(z) - 1) / z, lambda z: z, mpf(0), mpf("0.303"), {"f32": 4, "f64": 10}),
+    # tanh: (e^(2r) - 1) / 2 = r + r^2 p(r), relative to itself
+    "tanh": (lambda r: (expm1(2 * r) / 2 - r) / r**2, lambda r: abs(2 * r**2 / expm1(2 * r)), -log(2) / 4, log(2) / 4,
+             {"f32": 4, "f64": 9}),
     # erf x = x + x p(x^2), |x| <= 3/4
     "erf": (lambda z: erf(sqrt(z)) / sqrt(z) - 1, lambda z: 1, mpf(0), mpf("0.5626"), {"f32": 5, "f64": 11}),
     # e^(z^2) erfc z = (1 - w) p(w), w = z / (c + z), up to the z whose erfc rounds to 0; c: least degree, small terms

@@ -45,7 +45,7 @@ static const row rows[] = {
     {"log2", f_log2, WIDE(log2), 0.01, 100, 2.5},
     {"log10", f_log10, WIDE(log10), 0.01, 100, 2.5},
     {"log1p", f_log1p, WIDE(log1p), -1, 100, 2},
-    {"tanh", f_tanh, WIDE(tanh), -20, 20, 1.5},
+    {"tanh", f_tanh, WIDE(tanh), -20, 20, 3},
     {"sigmoid", f_sigmoid, r_sigmoid, PICK(-105, -747), 40, 2.5},
     {"erf", f_erf, WIDE(erf), -7, 7, 2.5},
     {"sin", f_sin, WIDE(sin), -12000, 12000, 2.5},

@@ -278,6 +278,13 @@ VEC vec v_exp2_integral(vec n) {
     return (vec)((ivec)(n + (ROUNDER + EXPONENT_BIAS)) << MANTISSA_BITS);
 }
 
+/* 2^n for the integer *n next to x, which lies within the normal exponents */
+VEC vec v_exp2_nearest(vec x, vec *n) {
+    vec shifted = x + (ROUNDER + EXPONENT_BIAS);
+    *n = shifted - (ROUNDER + EXPONENT_BIAS);
+    return (vec)((ivec)shifted << MANTISSA_BITS);
+}
+
 /* x 2^n for integral n, |n| < 2 EXPONENT_BIAS; rounds once, also into the subnormals */
 VEC vec v_ldexp(vec x, vec n) {
 #if defined(__AVX512F__)

@@ -15,7 +15,7 @@ static const real exp2_terms[] = {0.693147215f,   0.240226528f,   0.0555031055f,
                                   0.00961769326f, 0.00134066436f, 0.000155946044f};
 static const real expm1_terms[] = {0.500000004f,   0.166666664f,   0.041666361f,
                                    0.00833338925f, 0.00139406168f, 0.000198459359f};
-static const real tanh_terms[] = {-0.333333179f, 0.133325972f, -0.0538533488f, 0.0210755005f, -0.00627906444f};
+static const real tanh_terms[] = {0.999999963f, 0.666661746f, 0.3333376f, 0.133864239f, 0.0444239813f};
 static const real log_terms[] = {0.333333399f,  -0.250001653f, 0.199996047f,   -0.166552964f, 0.142762416f,
                                  -0.127277857f, 0.117006497f,  -0.0911614243f, 0.0376725421f};
 static const real atanh5_terms[] = {0.40000393f, 0.285254848f, 0.238751058f};
@@ -54,10 +54,10 @@ static const real expm1_terms[] = {0.5,
                                    2.7557402606150748e-7,
                                    2.5108967915293569e-8,
                                    2.0875329767894402e-9};
-static const real tanh_terms[] = {-0.33333333333333299,   0.13333333333326732,    -0.053968253963818019,
-                                  0.021869488387311975,   -0.0088632326225026553, 0.0035920922171854397,
-                                  -0.0014555438930509083, 0.00058844819899714871, -0.00023338958726466901,
-                                  8.3326016404858369e-5,  -1.9499464823788589e-5};
+static const real tanh_terms[] = {1.000000000000001,     0.66666666666666357,   0.33333333333261466,
+                                  0.13333333333423236,   0.044444444580921287,  0.01269841262019728,
+                                  0.0031745926794325829, 0.00070546963248017465, 0.00014144524086482356,
+                                  2.565506375486718e-5};
 static const real atanh_terms[] = {0.66666666666666596, 0.40000000000056952, 0.28571428555767934, 0.22222224302857798,
                                    0.1818166551126373,  0.15391123414463739, 0.13173412034609342, 0.13844278297419042};
 static const real atanh5_terms[] = {0.40000000000020546, 0.28571428562553945, 0.22222223679523337, 0.18181696888499252,
@@ -157,15 +157,14 @@ VEC vec v_expm1(vec x) {
     return v_copysign(2 * v_half_expm1(v_clamp(x, -40, EXP_HIGH)), x);
 }
 
-/* tanh x = 1 - 2e / (1 + e), e = e^(-2|x|), with the sign of x, which is 1 from 9.1 (19.1) on; below 0.55 that would
- * cancel. 1.5 ulp */
+/* tanh x = h / (h + 1), h = (e^(2|x|) - 1) / 2, with the sign of x. The division forgives h its error as it grows, so one
+ * part of ln 2 is enough in |x| = n ln 2 / 2 + r. 1 from 9.1 (19.1) on, and x itself where 1 + |x| is 1. 3 ulp */
 VEC vec v_tanh(vec x) {
-    vec size = v_min(v_set(PICK(9.1, 19.1)), v_abs(x)), square = size * size;
-    vec n, r = v_reduce_exp(-2 * size, &n);
-    vec e = v_exp2_integral(n) * (1 + r * (1 + r * POLYNOMIAL(r, exp_terms)));
-    vec outer = 1 - 2 * e / (1 + e);
-    vec inner = size + size * square * POLYNOMIAL(square, tanh_terms);
-    return v_copysign(v_select(v_lt(size, v_set(R(0.55))), inner, outer), x);
+    vec size = v_min(v_set(PICK(9.1, 19.1)), v_abs(x)), n;
+    vec power = v_exp2_nearest(size * (2 * LOG2E), &n);
+    vec r = size - n * R(0.34657359027997265);
+    vec h = (r + r * r * POLYNOMIAL(r, tanh_terms)) * power + (R(0.5) * power - R(0.5));
+    return v_copysign(h / (h + 1), x);
 }
 
 /* 1 / (1 + e^-x), from e^-|x| so that nothing overflows and small results stay subnormal. 2.5 ulp */
