@@ -49,19 +49,17 @@ VEC vec v_silu_slope(vec x) {
     return s * (1 + v_clamp(x, EXP_LOW, -EXP_LOW) * (1 - s));
 }
 
-/* x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2. From the tail T = Phi(-|x|), which is small and has its full relative
- * precision, so that large negative x do not cancel. */
+/* x Phi(x). From the tail T = Phi(-|x|), which is small and has its full relative precision, so that large negative x do
+ * not cancel: max(x, 0) - |x| T */
 VEC vec v_gelu(vec x) {
-    vec held = v_clamp(x, -NORMAL_LIMIT, NORMAL_LIMIT);
-    vec tail = R(0.5) * v_exp_minus_half_square(held) * v_erfcx(held, R(1.4142135623730951));
-    return v_select(v_gt(x, ZERO), x - held * tail, held * tail);
+    vec size = v_min(v_set(NORMAL_LIMIT), v_abs(x));
+    return v_max(ZERO, x) - size * (v_exp_minus_half_square(size) * v_normal_ratio(size));
 }
-/* Phi(x) + x e^(-x^2/2) / sqrt(2 pi) */
+/* Phi(x) + x e^(-x^2/2) / sqrt(2 pi); for -|x| it is e^(-x^2/2) (ratio - |x| / sqrt(2 pi)), for |x| 1 less that */
 VEC vec v_gelu_slope(vec x) {
-    x = v_clamp(x, -NORMAL_LIMIT, NORMAL_LIMIT);
-    vec bell = v_exp_minus_half_square(x);
-    vec tail = R(0.5) * bell * v_erfcx(x, R(1.4142135623730951));
-    return v_select(v_gt(x, ZERO), 1 - tail, tail) + x * (bell * R(0.39894228040143268));
+    vec size = v_min(v_set(NORMAL_LIMIT), v_abs(x));
+    vec below = v_exp_minus_half_square(size) * (v_normal_ratio(size) - size * R(0.39894228040143268));
+    return v_select(v_gt(x, ZERO), 1 - below, below);
 }
 
 /* x (1 + tanh u) / 2 = x s(2u), u = sqrt(2 / pi) (x + 0.044715 x^3); s(2u) is 0 below -12 (-24) and 1 above 12 (24) */
@@ -87,27 +85,27 @@ VEC vec v_hard_swish_slope(vec x) {
     return v_select(v_ge(x, v_set(3)), ONE, inside);
 }
 
-#define UNARY(name, saved, value, gradient)                                                                            \
-    cdl_unary_forward KERNEL(unary_forward_##name);                                                                    \
-    cdl_unary_backward KERNEL(unary_backward_##name);                                                                  \
-    void KERNEL(unary_forward_##name)(const void *xs, void *ys, size_t n, double p_, double q_) {                      \
-        const real p = (real)p_, q = (real)q_;                                                                         \
-        (void)p, (void)q;                                                                                              \
-        for (size_t i = 0; i < n; i += VLEN) {                                                                         \
-            vec x = v_load_n((const real *)xs + i, n - i);                                                             \
-            v_store_n((real *)ys + i, value, n - i);                                                                   \
-        }                                                                                                              \
-    }                                                                                                                  \
-    void KERNEL(unary_backward_##name)(const void *xs, const void *ys, const void *gs, void *ds, size_t n, double p_,  \
-                                       double q_) {                                                                    \
-        const real p = (real)p_, q = (real)q_;                                                                         \
-        (void)p, (void)q;                                                                                              \
-        for (size_t i = 0; i < n; i += VLEN) {                                                                         \
-            vec x = CDL_SAVED_##saved & CDL_SAVED_X ? v_load_n((const real *)xs + i, n - i) : ZERO;                    \
-            vec y = CDL_SAVED_##saved & CDL_SAVED_Y ? v_load_n((const real *)ys + i, n - i) : ZERO;                    \
-            vec g = v_load_n((const real *)gs + i, n - i);                                                             \
-            (void)x, (void)y, (void)g;                                                                                 \
-            v_store_n((real *)ds + i, gradient, n - i);                                                                \
-        }                                                                                                              \
+#define UNARY(name, saved, value, gradient)                                                                                    \
+    cdl_unary_forward KERNEL(unary_forward_##name);                                                                            \
+    cdl_unary_backward KERNEL(unary_backward_##name);                                                                          \
+    void KERNEL(unary_forward_##name)(const void *xs, void *ys, size_t n, double p_, double q_) {                              \
+        const real p = (real)p_, q = (real)q_;                                                                                 \
+        (void)p, (void)q;                                                                                                      \
+        for (size_t i = 0; i < n; i += VLEN) {                                                                                 \
+            vec x = v_load_n((const real *)xs + i, n - i);                                                                     \
+            v_store_n((real *)ys + i, value, n - i);                                                                           \
+        }                                                                                                                      \
+    }                                                                                                                          \
+    void KERNEL(unary_backward_##name)(const void *xs, const void *ys, const void *gs, void *ds, size_t n, double p_,          \
+                                       double q_) {                                                                            \
+        const real p = (real)p_, q = (real)q_;                                                                                 \
+        (void)p, (void)q;                                                                                                      \
+        for (size_t i = 0; i < n; i += VLEN) {                                                                                 \
+            vec x = CDL_SAVED_##saved & CDL_SAVED_X ? v_load_n((const real *)xs + i, n - i) : ZERO;                            \
+            vec y = CDL_SAVED_##saved & CDL_SAVED_Y ? v_load_n((const real *)ys + i, n - i) : ZERO;                            \
+            vec g = v_load_n((const real *)gs + i, n - i);                                                                     \
+            (void)x, (void)y, (void)g;                                                                                         \
+            v_store_n((real *)ds + i, gradient, n - i);                                                                        \
+        }                                                                                                                      \
     }
 #include "unary.def"

@@ -3,7 +3,7 @@
  * and mask run at half the speed of the instruction). Everything else is written with the operators + - * / on `vec`.
  *
  * a * b + c becomes one fused instruction where the processor has it and two roundings where it has not (base x86-64),
- * so no code here may rely on the fused result. Mathematical functions are in vecmath.h.
+ * so no code here may rely on the fused result unless it asks for it with v_fused. Mathematical functions are in vecmath.h.
  */
 #ifndef CDL_VEC_H
 #define CDL_VEC_H
@@ -169,6 +169,19 @@ VEC vec v_copysign(vec size, vec sign) {
     return v_or(v_abs(size), v_sign_bit(sign));
 }
 
+/* -- a b + c rounded once: only where VEC_FUSED is defined -- */
+#if defined(VEC_X86) && defined(__FMA__)
+#define VEC_FUSED
+VEC vec v_fused(vec a, vec b, vec c) {
+    return X(fmadd)(a, b, c);
+}
+#elif defined(VEC_NEON)
+#define VEC_FUSED
+VEC vec v_fused(vec a, vec b, vec c) {
+    return N(vfma)(c, a, b);
+}
+#endif
+
 /* -- Minimum, maximum: v_min and v_max keep a NaN in b, the second operand, and lose one in a on some processors;
  * v_minimum and v_maximum keep both, as NumPy does. -- */
 #if defined(VEC_X86)
@@ -257,11 +270,11 @@ VEC vec v_ceil(vec a) {
     return N(vrndp)(a);
 }
 #else
-#define VEC_EACH(name, function)                                                                                       \
-    VEC vec name(vec a) {                                                                                              \
-        for (size_t i = 0; i < VLEN; i++)                                                                              \
-            a[i] = (real)function((double)a[i]);                                                                       \
-        return a;                                                                                                      \
+#define VEC_EACH(name, function)                                                                                               \
+    VEC vec name(vec a) {                                                                                                      \
+        for (size_t i = 0; i < VLEN; i++)                                                                                      \
+            a[i] = (real)function((double)a[i]);                                                                               \
+        return a;                                                                                                              \
     }
 VEC_EACH(v_sqrt, sqrt)
 VEC_EACH(v_round, rint)
@@ -385,29 +398,29 @@ VEC vec v_keep_n(vec a, size_t n, real rest) {
  * in registers, because a detour through memory waits for the store -- */
 #define V_TURN(v, ...) __builtin_shufflevector(v, v, __VA_ARGS__)
 #if VEC_BYTES == 64 && defined(CDL_REAL_f32)
-#define VEC_TURNS(do)                                                                                                  \
-    do                                                                                                                 \
-    (V_TURN(v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)) do(                                              \
-        V_TURN(v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10,                                                    \
-               11)) do(V_TURN(v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12,                                     \
+#define VEC_TURNS(do)                                                                                                          \
+    do                                                                                                                         \
+    (V_TURN(v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)) do(                                                      \
+        V_TURN(v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10,                                                            \
+               11)) do(V_TURN(v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12,                                             \
                               13)) do(V_TURN(v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14))
 #elif VEC_BYTES == 64 || (VEC_BYTES == 32 && defined(CDL_REAL_f32))
-#define VEC_TURNS(do)                                                                                                  \
-    do                                                                                                                 \
+#define VEC_TURNS(do)                                                                                                          \
+    do                                                                                                                         \
     (V_TURN(v, 4, 5, 6, 7, 0, 1, 2, 3)) do(V_TURN(v, 2, 3, 0, 1, 6, 7, 4, 5)) do(V_TURN(v, 1, 0, 3, 2, 5, 4, 7, 6))
 #elif VEC_BYTES == 32 || defined(CDL_REAL_f32)
-#define VEC_TURNS(do)                                                                                                  \
-    do                                                                                                                 \
+#define VEC_TURNS(do)                                                                                                          \
+    do                                                                                                                         \
     (V_TURN(v, 2, 3, 0, 1)) do(V_TURN(v, 1, 0, 3, 2))
 #else
-#define VEC_TURNS(do)                                                                                                  \
-    do                                                                                                                 \
+#define VEC_TURNS(do)                                                                                                          \
+    do                                                                                                                         \
     (V_TURN(v, 1, 0))
 #endif
-#define VEC_FOLD(name, combine)                                                                                        \
-    VEC real name(vec v) {                                                                                             \
-        VEC_TURNS(combine)                                                                                             \
-        return v[0];                                                                                                   \
+#define VEC_FOLD(name, combine)                                                                                                \
+    VEC real name(vec v) {                                                                                                     \
+        VEC_TURNS(combine)                                                                                                     \
+        return v[0];                                                                                                           \
     }
 #define V_FOLD_SUM(turned) v = v + turned;
 #define V_FOLD_PROD(turned) v = v * turned;
