@@ -27,7 +27,8 @@ def test_attributes():
 
 
 @pytest.mark.parametrize("given, kept", [
-    (np.float16, np.float32), (np.float32, np.float32), (np.float64, np.float64), (">f4", np.float32), (">f8", np.float64),
+    (np.float16, np.float32), (np.float32, np.float32), (np.float64, np.float64), (">f4", np.float32),
+    (">f8", np.float64),
     (np.int8, np.int64), (np.uint8, np.int64), (np.int32, np.int64), (np.int64, np.int64), (">i2", np.int64),
     (np.uint64, np.int64), (bool, np.bool_),
 ])
@@ -39,8 +40,10 @@ def test_kinds_that_are_stored(given, kept):
 
 
 @pytest.mark.parametrize("data, words", [
-    (None, "got None"), (np.ones(2, complex), r"dtype complex128; take .real"), ([1, "a"], "dtype <U"), ("abc", "dtype <U3"),
-    (b"abc", "dtype |S3"), ([object()], r"dtype object; convert"), ({1: 2}, "dtype object"), ([[1], [1, 2]], "rectangular"),
+    (None, "got None"), (np.ones(2, complex), r"dtype complex128; take .real"), ([1, "a"], "dtype <U"),
+    ("abc", "dtype <U3"),
+    (b"abc", "dtype |S3"), ([object()], r"dtype object; convert"), ({1: 2}, "dtype object"),
+    ([[1], [1, 2]], "rectangular"),
     (np.array(["2020-01-01"], "M8[D]"), "datetime64"), (np.array([1], "m8[s]"), "timedelta64"), (2**70, "dtype object"),
     (np.ma.masked_array([1.0], [True]), "masked arrays"), (np.ones(2, np.longdouble), "which rounds"),
     (np.array([2**63], np.uint64), "do not fit int64"), (np.zeros(2, [("a", "f4")]), "got dtype"),
@@ -121,7 +124,8 @@ def test_grad_is_checked_and_copied():
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 VIEWS = [lambda t: t[1:], lambda t: t[:, 1], lambda t: t[..., None], lambda t: t.T, lambda t: t.reshape(4, 3),
-         lambda t: t.detach(), lambda t: t[::2, 1:3], lambda t: cdl.broadcast_to(t, (2, 3, 4)), lambda t: t.swapaxes(0, 1)]
+         lambda t: t.detach(), lambda t: t[::2, 1:3], lambda t: cdl.broadcast_to(t, (2, 3, 4)),
+         lambda t: t.swapaxes(0, 1)]
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -167,8 +171,9 @@ def awkward():
     return {"negative": base[::-1, ::-2], "strided": base[::2, ::3], "readonly": readonly, "misaligned": packed["x"],
             "fortran": np.asfortranarray(base), "big-endian": base.astype(">f8"), "half": base.astype(np.float16),
             "broadcast": np.broadcast_to(base[0], (3, 12)), "zero": base[:0], "zero reversed": base[:0, ::-1],
-            "length 1 reversed": base[:1, :1][::-1, ::-1], "window": np.lib.stride_tricks.sliding_window_view(base, (2, 2)),
-            "no axes": np.array(3.0), "matrix": np.ones((1, 2)).view(np.matrix), "memoryview": memoryview(np.arange(3.0)),
+            "length 1 reversed": base[:1, :1][::-1, ::-1],
+            "window": np.lib.stride_tricks.sliding_window_view(base, (2, 2)), "no axes": np.array(3.0),
+            "matrix": np.ones((1, 2)).view(np.matrix), "memoryview": memoryview(np.arange(3.0)),
             "nested list": [[1.0, 2.0], [3.0, 4.0]], "scalar": np.float32(2), "integer": 3}
 
 
@@ -197,7 +202,8 @@ class Buffer(ctypes.Structure):
     _fields_ = [("buf", ctypes.c_void_p), ("obj", ctypes.c_void_p), ("len", ctypes.c_ssize_t),
                 ("itemsize", ctypes.c_ssize_t), ("readonly", ctypes.c_int), ("ndim", ctypes.c_int),
                 ("format", ctypes.c_char_p), ("shape", ctypes.POINTER(ctypes.c_ssize_t)),
-                ("strides", ctypes.POINTER(ctypes.c_ssize_t)), ("suboffsets", ctypes.c_void_p), ("internal", ctypes.c_void_p)]
+                ("strides", ctypes.POINTER(ctypes.c_ssize_t)), ("suboffsets", ctypes.c_void_p),
+                ("internal", ctypes.c_void_p)]
 
 
 def request(t, flags):
@@ -266,7 +272,7 @@ def test_to_numbers():
 def test_truth():
     assert cdl.Tensor([1.0]) and not cdl.Tensor(0)
     for t in (cdl.Tensor([1.0, 2.0]), cdl.Tensor([])):
-        with pytest.raises(ValueError, match="more than one truth value|truth value"):
+        with pytest.raises(ValueError, match="more than one truth value"):
             bool(t)
 
 
@@ -295,7 +301,7 @@ def test_equality_hash_iteration_and_membership():
 def test_unknown_attributes_and_dir():
     t = cdl.Tensor([1.0])
     with pytest.raises(AttributeError, match="no attribute 'frobnicate'"):
-        t.frobnicate
+        print(t.frobnicate)
     with pytest.raises(AttributeError):
         t.shape = (1,)
     with pytest.raises(AttributeError):
@@ -415,7 +421,8 @@ print(failed)
 @pytest.mark.parametrize("name", [n for n in dir(cdl.Tensor) if not n.startswith("__")])
 def test_no_argument_of_a_method_crashes(name):
     """None, text, objects and far too many arguments end in an exception or a result."""
-    for arguments in [(), (None,), ("x",), (object(),), (None, None), (-1,), (2**70,), (1.5,), ((),), ([None],), (None,) * 5]:
+    for arguments in [(), (None,), ("x",), (object(),), (None, None), (-1,), (2**70,), (1.5,), ((),), ([None],),
+                      (None,) * 5]:
         t = cdl.Tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
         for target in (t, t.detach(), cdl.Tensor(3), t * 2):
             try:

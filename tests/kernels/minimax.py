@@ -6,7 +6,7 @@ adds exactly, so w states how much the polynomial counts in the final relative e
 """
 import sys
 
-from mpmath import cos, erf, erfc, exp, expm1, log, log1p, log2, lu_solve, matrix, mp, mpf, nstr, pi, sin, sqrt
+from mpmath import cos, erf, erfc, exp, expm1, log, log1p, log2, lu_solve, matrix, mp, mpf, nstr, pi, polyval, sin, sqrt
 
 mp.dps = 60
 
@@ -27,19 +27,47 @@ def minimax(f, w, low, high, degree, rounds=40):
             b[row] = ws[i] * fs[i]
         c = list(lu_solve(a, b))[:-1]
         e = [w_ * (sum(cj * x**j for j, cj in enumerate(c)) - f_) for x, f_, w_ in zip(grid, fs, ws, strict=True)]
-        runs = [[0]]  # consecutive points of one sign; the extremum of each is the next node
-        for i in range(1, points + 1):
-            if (e[i] > 0) == (e[runs[-1][0]] > 0):
-                runs[-1].append(i)
-            else:
-                runs.append([i])
-        new = [max(run, key=lambda i: abs(e[i])) for run in runs]
-        while len(new) > degree + 2:  # keep alternation: drop the weaker end
-            new.pop(0 if abs(e[new[0]]) < abs(e[new[-1]]) else -1)
+        new = alternation(e, degree + 2)
         if new == nodes or len(new) < degree + 2:
             break
         nodes = new
     return c, max(abs(v) for v in e)
+
+
+def rational(f, w, high, first, degrees, rounds=20):
+    """Return (p, q; largest weighted error) of the best p / q for f on (0, high], p beginning with `first`, q with 1."""
+    over, under = degrees
+    unknowns = over + under + 1  # the last is the error that alternates between the nodes
+    grid = [high * ((1 - cos(pi * i / (40 * unknowns))) / 2) ** 2 for i in range(1, 40 * unknowns + 1)]
+    fs, ws, qs = [f(x) for x in grid], [w(x) for x in grid], [mpf(1)] * len(grid)
+    nodes = [round((i + 0.7) * (len(grid) - 1) / (unknowns - 0.3)) for i in range(unknowns)]
+    for _ in range(rounds):
+        for _ in range(6):  # q of the round before stands for q where the unknown error multiplies it
+            rows = [[grid[i]**j for j in range(1, over + 1)] + [-fs[i] * grid[i]**j for j in range(1, under + 1)]
+                    + [(-1)**k * qs[i] / ws[i]] for k, i in enumerate(nodes)]
+            c = list(lu_solve(matrix(rows), matrix([fs[i] - first for i in nodes])))
+            p, q = [first, *c[:over]], [mpf(1), *c[over:-1]]
+            qs = [polyval(q[::-1], x) for x in grid]
+        e = [w_ * (polyval(p[::-1], x) / q_ - f_) for x, f_, w_, q_ in zip(grid, fs, ws, qs, strict=True)]
+        new = alternation(e, unknowns)
+        if new == nodes or len(new) < unknowns:
+            break
+        nodes = new
+    return p, q, max(abs(v) for v in e)
+
+
+def alternation(e, count):
+    """Return the indices of the extremes of each run of one sign in e, `count` of them where there are more."""
+    runs = [[0]]
+    for i in range(1, len(e)):
+        if (e[i] > 0) == (e[runs[-1][0]] > 0):
+            runs[-1].append(i)
+        else:
+            runs.append([i])
+    new = [max(run, key=lambda i: abs(e[i])) for run in runs]
+    while len(new) > count:  # keep alternation: drop the weaker end
+        new.pop(0 if abs(e[new[0]]) < abs(e[new[-1]]) else -1)
+    return new
 
 
 def taylor_safe(f, near):
@@ -86,7 +114,17 @@ ROWS = {  # name: (f, w, low, high, {precision: degree})
     "erfcx2.5": (*scaled_erfcx(mpf("2.5")), mpf(0), mpf("27.6") / mpf("30.1"), {"f64": 24}),
 }
 
+
+def normal_ratio(t):
+    """Phi(-t) e^(t^2/2), Phi the normal distribution: v_normal_ratio."""
+    return exp(t * t / 2) * erfc(t / sqrt(2)) / 2
+
+
 if __name__ == "__main__":
+    p, q, error = rational(normal_ratio, lambda t: 1 / normal_ratio(t), mpf("14.6"), mpf(1) / 2, (4, 5))
+    print(f"normal_ratio f32: weighted error 2^{nstr(log2(error), 4)}")
+    for terms in p, q:
+        print("    " + ", ".join(nstr(v, 9) for v in terms))
     for name in sys.argv[1:] or ROWS:
         f, w, low, high, degrees = ROWS[name]
         for precision, degree in degrees.items():

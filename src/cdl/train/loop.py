@@ -96,7 +96,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
                 bar.finish(**figures)
             history.append(**figures)
             stops = [callback(model, epoch, figures) is True for callback in callbacks]     # all of them are called
-            if any(stops):  # noqa: C419 (each is called)
+            if any(stops):
                 break
     finally:
         for layer, training in was_training:

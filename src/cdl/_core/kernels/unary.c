@@ -49,19 +49,17 @@ VEC vec v_silu_slope(vec x) {
     return s * (1 + v_clamp(x, EXP_LOW, -EXP_LOW) * (1 - s));
 }
 
-/* x Phi(x), Phi(x) = erfc(-x / sqrt 2) / 2. From the tail T = Phi(-|x|), which is small and has its full relative
- * precision, so that large negative x do not cancel. */
+/* x Phi(x). From the tail T = Phi(-|x|), which is small and has its full relative precision, so that large negative x
+ * do not cancel: max(x, 0) - |x| T */
 VEC vec v_gelu(vec x) {
-    vec held = v_clamp(x, -NORMAL_LIMIT, NORMAL_LIMIT);
-    vec tail = R(0.5) * v_exp_minus_half_square(held) * v_erfcx(held, R(1.4142135623730951));
-    return v_select(v_gt(x, ZERO), x - held * tail, held * tail);
+    vec size = v_min(v_set(NORMAL_LIMIT), v_abs(x));
+    return v_max(ZERO, x) - size * (v_exp_minus_half_square(size) * v_normal_ratio(size));
 }
-/* Phi(x) + x e^(-x^2/2) / sqrt(2 pi) */
+/* Phi(x) + x e^(-x^2/2) / sqrt(2 pi); for -|x| it is e^(-x^2/2) (ratio - |x| / sqrt(2 pi)), for |x| 1 less that */
 VEC vec v_gelu_slope(vec x) {
-    x = v_clamp(x, -NORMAL_LIMIT, NORMAL_LIMIT);
-    vec bell = v_exp_minus_half_square(x);
-    vec tail = R(0.5) * bell * v_erfcx(x, R(1.4142135623730951));
-    return v_select(v_gt(x, ZERO), 1 - tail, tail) + x * (bell * R(0.39894228040143268));
+    vec size = v_min(v_set(NORMAL_LIMIT), v_abs(x));
+    vec below = v_exp_minus_half_square(size) * (v_normal_ratio(size) - size * R(0.39894228040143268));
+    return v_select(v_gt(x, ZERO), 1 - below, below);
 }
 
 /* x (1 + tanh u) / 2 = x s(2u), u = sqrt(2 / pi) (x + 0.044715 x^3); s(2u) is 0 below -12 (-24) and 1 above 12 (24) */

@@ -3,7 +3,8 @@
  * and mask run at half the speed of the instruction). Everything else is written with the operators + - * / on `vec`.
  *
  * a * b + c becomes one fused instruction where the processor has it and two roundings where it has not (base x86-64),
- * so no code here may rely on the fused result. Mathematical functions are in vecmath.h.
+ * so no code here may rely on the fused result unless it asks for it with v_fused. Mathematical functions are in
+ * vecmath.h.
  */
 #ifndef CDL_VEC_H
 #define CDL_VEC_H
@@ -168,6 +169,19 @@ VEC vec v_negative(vec a) {
 VEC vec v_copysign(vec size, vec sign) {
     return v_or(v_abs(size), v_sign_bit(sign));
 }
+
+/* -- a b + c rounded once: only where VEC_FUSED is defined -- */
+#if defined(VEC_X86) && defined(__FMA__)
+#define VEC_FUSED
+VEC vec v_fused(vec a, vec b, vec c) {
+    return X(fmadd)(a, b, c);
+}
+#elif defined(VEC_NEON)
+#define VEC_FUSED
+VEC vec v_fused(vec a, vec b, vec c) {
+    return N(vfma)(c, a, b);
+}
+#endif
 
 /* -- Minimum, maximum: v_min and v_max keep a NaN in b, the second operand, and lose one in a on some processors;
  * v_minimum and v_maximum keep both, as NumPy does. -- */
