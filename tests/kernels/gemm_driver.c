@@ -55,17 +55,26 @@ static real *place(arena a, size_t elements, int at_end) {
     return (real *)(at_end ? a.first + a.bytes - elements * sizeof(real) : a.first);
 }
 
-static real a_at(size_t i, size_t k) { return (real)((i * 7 + k * 5) % 9) - 4; }
-static real b_at(size_t k, size_t j) { return (real)((k * 3 + j * 11) % 7) - 3; }
-static real c_at(size_t i, size_t j) { return (real)((i + j) % 5); }
-static real bias_at(size_t j) { return (real)(j % 3); }
+static real a_at(size_t i, size_t k) {
+    return (real)((i * 7 + k * 5) % 9) - 4;
+}
+static real b_at(size_t k, size_t j) {
+    return (real)((k * 3 + j * 11) % 7) - 3;
+}
+static real c_at(size_t i, size_t j) {
+    return (real)((i + j) % 5);
+}
+static real bias_at(size_t j) {
+    return (real)(j % 3);
+}
 
 /* A (rows, columns) matrix of value(i, j), or of value(j, i) where transposed; it ends with its last element. */
 static real *matrix(arena where, int at_end, size_t rows, size_t columns, size_t stride, int transposed,
                     real (*value)(size_t, size_t)) {
     real *p = place(where, rows && columns ? (rows - 1) * stride + columns : 0, at_end);
     for (size_t i = 0; i < rows; i++)
-        for (size_t j = 0; j < columns; j++) p[i * stride + j] = transposed ? value(j, i) : value(i, j);
+        for (size_t j = 0; j < columns; j++)
+            p[i * stride + j] = transposed ? value(j, i) : value(i, j);
     return p;
 }
 
@@ -78,10 +87,13 @@ static void check(size_t m, size_t n, size_t k, enum form form, enum start start
             real want = UNTOUCHED;
             if (j < n) {
                 want = expected[i][j];
-                if (start & BIAS) want += bias_at(j);
-                if (start & ACCUMULATE) want += c_at(i, j);
+                if (start & BIAS)
+                    want += bias_at(j);
+                if (start & ACCUMULATE)
+                    want += c_at(i, j);
             }
-            if (c[i * c_row + j] == want) continue;
+            if (c[i * c_row + j] == want)
+                continue;
             if (failures++ < 20)
                 printf("FAILED %s m=%zu n=%zu k=%zu start=%d c[%zu][%zu] is %g, not %g\n", form_names[form], m, n, k,
                        start, i, j, (double)c[i * c_row + j], (double)want);
@@ -101,15 +113,20 @@ static void run(size_t m, size_t n, size_t k, enum form form, enum start start, 
     real *bias = NULL;
     if (start & BIAS) {
         bias = place(in_bias, n, at_end);
-        for (size_t j = 0; j < n; j++) bias[j] = bias_at(j);
+        for (size_t j = 0; j < n; j++)
+            bias[j] = bias_at(j);
     }
     const int add = (start & ACCUMULATE) != 0;
     const ptrdiff_t ar = (ptrdiff_t)a_row, br = (ptrdiff_t)b_row, cr = (ptrdiff_t)c_row;
     const size_t panel = k * PANEL;
     real *panels;
     switch (form) {
-    case NN: KERNEL(gemm)(m, n, k, a, ar, 1, b, br, PANEL, c, cr, bias, add); break;
-    case TN: KERNEL(gemm)(m, n, k, a, 1, ar, b, br, PANEL, c, cr, bias, add); break;
+    case NN:
+        KERNEL(gemm)(m, n, k, a, ar, 1, b, br, PANEL, c, cr, bias, add);
+        break;
+    case TN:
+        KERNEL(gemm)(m, n, k, a, 1, ar, b, br, PANEL, c, cr, bias, add);
+        break;
     case PACKED:
         panels = place(in_panels, (n + PANEL - 1) / PANEL * panel, at_end);
         for (size_t j = 0; j < n; j += PANEL) {
@@ -118,7 +135,8 @@ static void run(size_t m, size_t n, size_t k, enum form form, enum start start, 
         }
         KERNEL(gemm)(m, n, k, a, ar, 1, panels, PANEL, panel, c, cr, bias, add);
         break;
-    default: KERNEL(gemm_dot)(m, n, k, a, ar, b, br, c, cr, bias, add);
+    default:
+        KERNEL(gemm_dot)(m, n, k, a, ar, b, br, c, cr, bias, add);
     }
     check(m, n, k, form, start, c, c_row);
 }
@@ -135,7 +153,8 @@ static size_t every_size(void) {
                     run(m, n, k, form, (turn + 1) % 4, turn / 2 % 2 * 3, 1);
                 }
         for (size_t i = 0; i < M_MAX; i++)
-            for (size_t j = 0; j < N_MAX; j++) expected[i][j] += a_at(i, k) * b_at(k, j);
+            for (size_t j = 0; j < N_MAX; j++)
+                expected[i][j] += a_at(i, k) * b_at(k, j);
     }
     return cases;
 }
@@ -152,9 +171,12 @@ static void every_pack(void) {
                     const ptrdiff_t extent = rows && columns ? (rows * columns - 1) * step + 1 : 0;
                     real *source = place(in_b, (size_t)extent, at_end);
                     real *target = place(in_c, (size_t)(rows * columns), at_end);
-                    for (ptrdiff_t e = 0; e < extent; e++) source[e] = (real)(e % 251);
-                    if (r < 0 && rows) source -= (rows - 1) * r;
-                    if (q < 0 && columns) source -= (columns - 1) * q;
+                    for (ptrdiff_t e = 0; e < extent; e++)
+                        source[e] = (real)(e % 251);
+                    if (r < 0 && rows)
+                        source -= (rows - 1) * r;
+                    if (q < 0 && columns)
+                        source -= (columns - 1) * q;
                     KERNEL(gemm_pack)((size_t)rows, (size_t)columns, source, r, q, target, columns);
                     for (ptrdiff_t i = 0; i < rows; i++)
                         for (ptrdiff_t j = 0; j < columns; j++)
@@ -173,8 +195,10 @@ static real noise(void) {
 static void same_bits(void) {
     enum { M = 31, N = 150, K = 77 };
     static real a[M * K], b[K * N], whole[M * N], cut[M * N];
-    for (size_t e = 0; e < M * K; e++) a[e] = noise();
-    for (size_t e = 0; e < K * N; e++) b[e] = noise();
+    for (size_t e = 0; e < M * K; e++)
+        a[e] = noise();
+    for (size_t e = 0; e < K * N; e++)
+        b[e] = noise();
     KERNEL(gemm)(M, N, K, a, K, 1, b, N, PANEL, whole, N, b, 0);
     for (size_t turn = 0; turn < 500; turn++) {
         const size_t m = turn % M, n = turn * 7 % N, k = turn * 3 % K;
@@ -193,14 +217,18 @@ static void same_bits(void) {
 static void keeps_nan(void) {
     enum { M = 3, N = 40, K = 20 };
     real a[M * K] = {0}, b[K * N], c[M * N];
-    for (size_t e = 0; e < K * N; e++) b[e] = e % N == 5 ? (real)NAN : e % N == 39 ? (real)INFINITY : 1;
+    for (size_t e = 0; e < K * N; e++)
+        b[e] = e % N == 5 ? (real)NAN : e % N == 39 ? (real)INFINITY : 1;
     KERNEL(gemm)(M, N, K, a, K, 1, b, N, PANEL, c, N, NULL, 0);
     for (size_t e = 0; e < M * N; e++)
-        if ((isnan(c[e]) != 0) != (e % N == 5 || e % N == 39)) failures++, printf("FAILED NaN at %zu\n", e);
-    for (size_t e = 0; e < N * K; e++) b[e] = e / K == 5 ? (real)NAN : 1;
+        if ((isnan(c[e]) != 0) != (e % N == 5 || e % N == 39))
+            failures++, printf("FAILED NaN at %zu\n", e);
+    for (size_t e = 0; e < N * K; e++)
+        b[e] = e / K == 5 ? (real)NAN : 1;
     KERNEL(gemm_dot)(M, N, K, a, K, b, K, c, N, NULL, 0);
     for (size_t e = 0; e < M * N; e++)
-        if ((isnan(c[e]) != 0) != (e % N == 5)) failures++, printf("FAILED NaN of dot at %zu\n", e);
+        if ((isnan(c[e]) != 0) != (e % N == 5))
+            failures++, printf("FAILED NaN of dot at %zu\n", e);
 }
 
 /* Small integers are exact in any order of additions. */
@@ -208,9 +236,11 @@ static void inner_products(void) {
     for (size_t k = 0; k < K_MAX; k++)
         for (int at_end = 0; at_end < 2; at_end++) {
             real *a = place(in_a, k, at_end), *b = place(in_b, k, at_end), sum = -1, wanted = 0;
-            for (size_t p = 0; p < k; p++) a[p] = (real)(p % 7) - 3, b[p] = (real)(p % 5) - 2, wanted += a[p] * b[p];
+            for (size_t p = 0; p < k; p++)
+                a[p] = (real)(p % 7) - 3, b[p] = (real)(p % 5) - 2, wanted += a[p] * b[p];
             KERNEL(gemm_inner)(k, a, b, &sum);
-            if (sum != wanted) failures++, printf("FAILED inner product of %zu\n", k);
+            if (sum != wanted)
+                failures++, printf("FAILED inner product of %zu\n", k);
         }
 }
 

@@ -33,10 +33,13 @@
 static inline void *cdl_pages_new(size_t bytes, size_t align) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), whole = page + align + bytes;
     char *start = mmap(NULL, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (start == MAP_FAILED) return NULL;
+    if (start == MAP_FAILED)
+        return NULL;
     char *block = (char *)(((uintptr_t)start + page + align - 1) / align * align), *end = block + bytes;
-    if (block - page > start) munmap(start, (size_t)(block - page - start));
-    if (start + whole > end) munmap(end, (size_t)(start + whole - end));
+    if (block - page > start)
+        munmap(start, (size_t)(block - page - start));
+    if (start + whole > end)
+        munmap(end, (size_t)(start + whole - end));
 #ifdef MADV_HUGEPAGE
     madvise(block, bytes, MADV_HUGEPAGE); /* a hint: where it is refused the pages stay small */
 #endif

@@ -26,12 +26,12 @@
 
 /* What one thread remembers between two calls. */
 typedef struct cdl_self {
-    double estimate;    /* microseconds of the work it last asked threads for */
-    int64_t asked;      /* when it last asked for work worth a second thread, in ns */
-    int depth;          /* > 0 while it runs a task */
-    int most;           /* threads_for's last limit, however large the work */
-    int team;           /* size of the team OpenMP keeps for it, this thread included; 0 before the first */
-    int allowed;        /* the largest team that could be started for it; 0 before the first try */
+    double estimate; /* microseconds of the work it last asked threads for */
+    int64_t asked;   /* when it last asked for work worth a second thread, in ns */
+    int depth;       /* > 0 while it runs a task */
+    int most;        /* threads_for's last limit, however large the work */
+    int team;        /* size of the team OpenMP keeps for it, this thread included; 0 before the first */
+    int allowed;     /* the largest team that could be started for it; 0 before the first try */
 } cdl_self;
 
 static _Thread_local cdl_self cdl_me;
@@ -54,11 +54,14 @@ static int cdl_startable(int wanted) {
     pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
     pthread_t *started = malloc((size_t)wanted * sizeof *started);
     int n = 0;
-    if (!started) return 0;
+    if (!started)
+        return 0;
     pthread_mutex_lock(&gate);
-    while (n < wanted && pthread_create(&started[n], NULL, cdl_wait_for_gate, &gate) == 0) n++;
+    while (n < wanted && pthread_create(&started[n], NULL, cdl_wait_for_gate, &gate) == 0)
+        n++;
     pthread_mutex_unlock(&gate);
-    for (int i = 0; i < n; i++) pthread_join(started[i], NULL);
+    for (int i = 0; i < n; i++)
+        pthread_join(started[i], NULL);
     free(started);
     return n;
 }
@@ -73,7 +76,8 @@ static void *cdl_read_max_threads(void *result) {
 static int cdl_default_max_threads(void) {
     pthread_t reader;
     int result = omp_get_max_threads();
-    if (pthread_create(&reader, NULL, cdl_read_max_threads, &result) == 0) pthread_join(reader, NULL);
+    if (pthread_create(&reader, NULL, cdl_read_max_threads, &result) == 0)
+        pthread_join(reader, NULL);
     return result;
 }
 #endif

@@ -33,7 +33,8 @@ typedef struct {
 } tile_args;
 
 VEC vec load_tile(const real *p, size_t w, size_t width, size_t lanes) {
-    if (width > 1) return v_load(p + w * VLEN);
+    if (width > 1)
+        return v_load(p + w * VLEN);
 #ifdef __AVX512F__
     return v_load_part(p, lanes); /* a mask costs nothing here, a branch would */
 #else
@@ -50,7 +51,8 @@ VEC void tile(const size_t rows, const size_t width, const tile_args *t) {
 #pragma GCC unroll 8
         for (size_t w = 0; w < width; w++) {
             sum[i][w] = t->accumulate ? load_tile(t->c + (ptrdiff_t)i * t->c_row, w, width, lanes) : v_set(0);
-            if (t->bias) sum[i][w] += load_tile(t->bias, w, width, lanes);
+            if (t->bias)
+                sum[i][w] += load_tile(t->bias, w, width, lanes);
         }
     /* Five rows of a from one pointer: 0, 1, 2, 3, 4 strides are what x86 addresses from two registers. The empty asm
      * hides from gcc how the pointers are related; left alone it keeps 14 offsets and spills most of them (-4 %). */
@@ -70,25 +72,30 @@ VEC void tile(const size_t rows, const size_t width, const tile_args *t) {
         for (size_t w = 0; w < width; w++) {
             row[w] = load_tile(b, w, width, lanes);
             /* once a line; the branch is worth 3 % where a is transposed and nothing is to be fetched */
-            if (width == 2 && ahead && w * VEC_BYTES % 64 == 0) __builtin_prefetch(b + ahead + w * VLEN, 0, 2);
+            if (width == 2 && ahead && w * VEC_BYTES % 64 == 0)
+                __builtin_prefetch(b + ahead + w * VLEN, 0, 2);
         }
 #pragma GCC unroll 16
         for (size_t i = 0; i < rows; i++) {
             const ptrdiff_t steps[] = {0, stride, 2 * stride, stride3, 4 * stride};
             const real a_ik = *(const real *)(a[i / 5] + steps[i % 5]);
 #pragma GCC unroll 8
-            for (size_t w = 0; w < width; w++) sum[i][w] += a_ik * row[w];
+            for (size_t w = 0; w < width; w++)
+                sum[i][w] += a_ik * row[w];
         }
 #pragma GCC unroll 4
-        for (size_t g = 0; g * 5 < rows; g++) a[g] += a_col;
+        for (size_t g = 0; g * 5 < rows; g++)
+            a[g] += a_col;
     }
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 8
         for (size_t w = 0; w < width; w++) {
             real *c = t->c + (ptrdiff_t)i * t->c_row + w * VLEN;
-            if (width > 1) v_store(c, sum[i][w]);
-            else v_store_n(c, sum[i][w], lanes);
+            if (width > 1)
+                v_store(c, sum[i][w]);
+            else
+                v_store_n(c, sum[i][w], lanes);
         }
 }
 
@@ -100,8 +107,10 @@ typedef void tile_kernel(const tile_args *t);
 /* EACH(X) X(rows, width) for every tile there is, by width, so that one list makes the functions and their tables. */
 #if defined(__AVX512F__)
 #define EACH_ROW(X, width)                                                                                             \
-    X(1, width) X(2, width) X(3, width) X(4, width) X(5, width) X(6, width) X(7, width) X(8, width) X(9, width)        \
-    X(10, width) X(11, width) X(12, width) X(13, width) X(14, width)
+    X(1, width)                                                                                                        \
+    X(2, width)                                                                                                        \
+    X(3, width) X(4, width) X(5, width) X(6, width) X(7, width) X(8, width) X(9, width) X(10, width) X(11, width)      \
+        X(12, width) X(13, width) X(14, width)
 #define EACH_ROW_OF_4(X) X(4, 4) X(5, 4) X(6, 4)
 #define EACH_ROW_OF_8(X) X(1, 8) X(2, 8) X(3, 8)
 #elif defined(__aarch64__)
@@ -141,14 +150,25 @@ void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, 
         tile_kernel *const *kernels = width > 2 ? wide : width == 2 ? full : narrow;
         columns = width * VLEN < left ? width * VLEN : left;
         const size_t next = j + columns, here = column_of_b(j, b_panel);
-        tile_args t = {k, a, (const real *)b + here, (real *)c + j, bias ? (const real *)bias + j : NULL,
-                       a_row, a_col, b_row, c_row, accumulate, columns, 0};
+        tile_args t = {k,
+                       a,
+                       (const real *)b + here,
+                       (real *)c + j,
+                       bias ? (const real *)bias + j : NULL,
+                       a_row,
+                       a_col,
+                       b_row,
+                       c_row,
+                       accumulate,
+                       columns,
+                       0};
         /* The last tile of these columns fetches the next ones into L2: b from L3 cost 6 % of (128, 768, 3072). */
         const ptrdiff_t ahead = next < n ? (ptrdiff_t)(column_of_b(next, b_panel) - here) : 0;
         /* Rows are shared out evenly: two tiles of 8 run faster than one of 14 and one of 2. */
         for (size_t i = 0; i < tiles; i++) {
             const size_t rows = m / tiles + (i < m % tiles);
-            if (i + 1 == tiles) t.ahead = ahead;
+            if (i + 1 == tiles)
+                t.ahead = ahead;
             kernels[rows - 1](&t);
             t.a += (ptrdiff_t)rows * a_row;
             t.c += (ptrdiff_t)rows * c_row;

@@ -51,7 +51,8 @@ VEC void dot_tile(const size_t rows, const size_t columns, const dot_args *t) {
 #pragma GCC unroll 8
     for (size_t i = 0; i < rows; i++)
 #pragma GCC unroll 4
-        for (size_t j = 0; j < columns; j++) sum[i][j] = v_set(0);
+        for (size_t j = 0; j < columns; j++)
+            sum[i][j] = v_set(0);
     size_t p = 0;
 #define STEP(load)                                                                                                     \
     {                                                                                                                  \
@@ -63,8 +64,10 @@ VEC void dot_tile(const size_t rows, const size_t columns, const dot_args *t) {
         }                                                                                                              \
     }
 #define LOAD_REST(q) v_load_part(q, t->k - p)
-    for (; p + VLEN <= t->k; p += VLEN) STEP(v_load)
-    if (p < t->k) STEP(LOAD_REST)
+    for (; p + VLEN <= t->k; p += VLEN)
+        STEP(v_load)
+    if (p < t->k)
+        STEP(LOAD_REST)
 #undef STEP
 #undef LOAD_REST
 #pragma GCC unroll 8
@@ -73,7 +76,8 @@ VEC void dot_tile(const size_t rows, const size_t columns, const dot_args *t) {
 #pragma GCC unroll 4
         for (size_t j = 0; j < columns; j++) {
             real start = t->accumulate ? c[j] : 0;
-            if (t->bias) start += t->bias[j];
+            if (t->bias)
+                start += t->bias[j];
             c[j] = start + lane_sum(sum[i][j]);
         }
     }
@@ -106,8 +110,15 @@ void KERNEL(gemm_dot)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_r
     for (size_t j = 0, columns; j < n; j += columns) {
         const int whole = n - j >= COLUMNS;
         columns = whole ? COLUMNS : 1;
-        dot_args t = {k, a, (const real *)b + (ptrdiff_t)j * b_row, (real *)c + j,
-                      bias ? (const real *)bias + j : NULL, a_row, b_row, c_row, accumulate};
+        dot_args t = {k,
+                      a,
+                      (const real *)b + (ptrdiff_t)j * b_row,
+                      (real *)c + j,
+                      bias ? (const real *)bias + j : NULL,
+                      a_row,
+                      b_row,
+                      c_row,
+                      accumulate};
         for (size_t i = 0; i < tiles; i++) {
             const size_t rows = m / tiles + (i < m % tiles);
             kernels[rows - 1][whole](&t);
@@ -123,13 +134,16 @@ void KERNEL(gemm_inner)(size_t k, const void *a, const void *b, void *sum) {
     const real *x = a, *y = b;
     vec total[SUMS];
     size_t p = 0;
-    for (size_t i = 0; i < SUMS; i++) total[i] = v_set(0);
+    for (size_t i = 0; i < SUMS; i++)
+        total[i] = v_set(0);
     for (; p + SUMS * VLEN <= k; p += SUMS * VLEN)
 #pragma GCC unroll 8
         for (size_t i = 0; i < SUMS; i++)
             total[i] += v_load(x + p + i * VLEN) * v_load(y + p + i * VLEN);
-    for (; p < k; p += VLEN) total[0] += v_load_n(x + p, k - p) * v_load_n(y + p, k - p);
+    for (; p < k; p += VLEN)
+        total[0] += v_load_n(x + p, k - p) * v_load_n(y + p, k - p);
     for (size_t half = SUMS / 2; half; half /= 2)
-        for (size_t i = 0; i < half; i++) total[i] += total[i + half];
+        for (size_t i = 0; i < half; i++)
+            total[i] += total[i + half];
     *(real *)sum = lane_sum(total[0]);
 }

@@ -24,7 +24,8 @@
 static void transpose_block(const real *source, ptrdiff_t source_row, real *target, ptrdiff_t target_row) {
     vec row[LANES], next[LANES];
 #pragma GCC unroll 16
-    for (size_t i = 0; i < LANES; i++) row[i] = v_load(source + (ptrdiff_t)i * source_row);
+    for (size_t i = 0; i < LANES; i++)
+        row[i] = v_load(source + (ptrdiff_t)i * source_row);
 #pragma GCC unroll 4
     for (size_t pass = 1; pass < LANES; pass *= 2) {
 #pragma GCC unroll 8
@@ -33,10 +34,12 @@ static void transpose_block(const real *source, ptrdiff_t source_row, real *targ
             next[2 * i + 1] = __builtin_shufflevector(row[i], row[i + LANES / 2], HIGH);
         }
 #pragma GCC unroll 16
-        for (size_t i = 0; i < LANES; i++) row[i] = next[i];
+        for (size_t i = 0; i < LANES; i++)
+            row[i] = next[i];
     }
 #pragma GCC unroll 16
-    for (size_t i = 0; i < LANES; i++) v_store(target + (ptrdiff_t)i * target_row, row[i]);
+    for (size_t i = 0; i < LANES; i++)
+        v_store(target + (ptrdiff_t)i * target_row, row[i]);
 }
 
 static void copy_elements(size_t rows, size_t columns, const real *source, ptrdiff_t row, ptrdiff_t column,
@@ -55,8 +58,10 @@ void KERNEL(gemm_pack)(size_t rows, size_t columns, const void *source_, ptrdiff
     if (column == 1) {
         for (size_t i = 0; i < rows; i++, source += row, target += target_row) {
             size_t j = 0;
-            for (; j + VLEN <= columns; j += VLEN) v_store(target + j, v_load(source + j));
-            if (j < columns) v_store_part(target + j, v_load_part(source + j, columns - j), columns - j);
+            for (; j + VLEN <= columns; j += VLEN)
+                v_store(target + j, v_load(source + j));
+            if (j < columns)
+                v_store_part(target + j, v_load_part(source + j, columns - j), columns - j);
         }
         return;
     }

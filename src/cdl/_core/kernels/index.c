@@ -9,10 +9,12 @@ void KERNEL(gather_rows)(const void *restrict x, const int64_t *restrict ids, vo
     const real *xs = x;
     real *ys = y;
     if (inner == 1) {
-        for (size_t i = 0; i < n; i++) ys[i] = xs[ids[i]];
+        for (size_t i = 0; i < n; i++)
+            ys[i] = xs[ids[i]];
         return;
     }
-    for (size_t i = 0; i < n; i++) memcpy(ys + i * inner, xs + (size_t)ids[i] * inner, inner * sizeof(real));
+    for (size_t i = 0; i < n; i++)
+        memcpy(ys + i * inner, xs + (size_t)ids[i] * inner, inner * sizeof(real));
 }
 
 /* dx (rows, inner) += the rows of g (n, inner), in order, at those ids that lie in first … last-1. */
@@ -21,8 +23,10 @@ void KERNEL(scatter_add_rows)(const void *restrict g, const int64_t *restrict id
     const real *gs = g;
     for (size_t i = 0; i < n; i++) {
         size_t row = (size_t)ids[i];
-        if (row < first || row >= last) continue;
+        if (row < first || row >= last)
+            continue;
         real *to = (real *)dx + row * inner;
-        for (size_t j = 0; j < inner; j++) to[j] += gs[i * inner + j];
+        for (size_t j = 0; j < inner; j++)
+            to[j] += gs[i * inner + j];
     }
 }

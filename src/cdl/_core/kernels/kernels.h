@@ -30,8 +30,8 @@ typedef void cdl_unary_backward(const void *x, const void *y, const void *g, voi
 /* y = f(a, b); sa and sb are 1, or 0 for an operand that is one repeated value. y may be a or b where its step is 1. */
 typedef void cdl_binary_forward(const void *a, const void *b, void *y, size_t n, size_t sa, size_t sb);
 /* da = g df/da, db = g df/db, all of n elements; da or db may be NULL where not wanted. */
-typedef void cdl_binary_backward(const void *a, const void *b, const void *y, const void *g, void *da, void *db, size_t n,
-                                 size_t sa, size_t sb);
+typedef void cdl_binary_backward(const void *a, const void *b, const void *y, const void *g, void *da, void *db,
+                                 size_t n, size_t sa, size_t sb);
 
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
