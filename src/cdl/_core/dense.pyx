@@ -18,6 +18,8 @@ cimport cython
 from cdl._core.kernels import UNARY
 
 cdef dict OPS = UNARY   # 60 ns less than a name of the module
+# What p is for activations that have a parameter, where the caller gives none: a slope, a scale.
+cdef int LEAKY_RELU = UNARY["leaky_relu"], ELU = UNARY["elu"]
 
 cdef extern from "gemm.h" nogil:
     size_t PANEL "CDL_GEMM_PANEL"
@@ -183,7 +185,7 @@ cdef Tensor apply(Tensor x, Tensor w, Tensor b, int act, double p, double q):
     return y
 
 
-def dense(x, w, b=None, act=None, double p=0.0, double q=0.0):
+def dense(x, w, b=None, act=None, p=None, double q=0.0):
     """y = act(x w + b); see `cdl.dense`. `act` is a name in `kernels.UNARY`, p and q are its parameters."""
     cdef Tensor tx = as_float(x, "dense"), tw = as_float(w, "dense"), tb = None if b is None else as_float(b, "dense")
     cdef int kind = max(tx.kind, tw.kind), index = -1
@@ -193,7 +195,14 @@ def dense(x, w, b=None, act=None, double p=0.0, double q=0.0):
         if found is None:
             raise ValueError(f"dense: act must be None or one of {', '.join(UNARY)}, got {act!r}")
         index = found
+    cdef double first = 0.0
+    if p is not None:
+        first = p
+    elif index == LEAKY_RELU:
+        first = 0.01
+    elif index == ELU:
+        first = 1.0
     if tb is not None:
         kind = max(kind, tb.kind)
         tb = cast(tb, kind)
-    return finish(apply(cast(tx, kind), cast(tw, kind), tb, index, p, q), as_tensor)
+    return finish(apply(cast(tx, kind), cast(tw, kind), tb, index, first, q), as_tensor)

@@ -9,8 +9,7 @@ __all__ = ["ReLU", "Sigmoid", "Softmax", "Tanh"]
 FUSED = {"elu", "gelu", "gelu_tanh", "hard_sigmoid", "hard_swish", "leaky_relu", "relu", "sigmoid", "silu", "softplus",
          "tanh"}
 _NOT_FUSED = {"linear", "softmax"}
-# The parameters p and q of the activations that have some: the slope of leaky ReLU, the scale of ELU.
-PARAMETERS = {"leaky_relu": 0.01, "elu": 1.0}
+
 
 
 def check_activation(name, who):

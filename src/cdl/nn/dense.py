@@ -2,7 +2,7 @@
 from cdl._core.dense import dense
 from cdl._core.tensor import Tensor
 from cdl.init import he_initialization, xavier_initialization
-from cdl.nn.activation import FUSED, PARAMETERS, check_activation
+from cdl.nn.activation import FUSED, check_activation
 from cdl.nn.layer import Layer
 from cdl.ops import softmax
 
@@ -54,8 +54,6 @@ class Dense(Layer):
         self.activation = activation
         check_activation(activation, "Dense")
         self._fused = activation if activation in FUSED else None
-        self._ends_in_softmax = activation == "softmax"
-        self._parameter = PARAMETERS.get(activation, 0.0)
         self.use_bias = use_bias
         self._rng = rng
         self.weight = self.bias = None
@@ -76,8 +74,10 @@ class Dense(Layer):
     def forward(self, x):
         if self.weight is None:
             self.build(x.shape)
-        y = dense(x, self.weight, self.bias, self._fused, self._parameter)
-        return softmax(y) if self._ends_in_softmax else y
+        fused = self._fused
+        if fused is None and self.activation == "softmax":
+            return softmax(dense(x, self.weight, self.bias))
+        return dense(x, self.weight, self.bias, fused)
 
     def output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)

@@ -35,7 +35,7 @@ def matmul(a, b):
     return _matmul(a, b)
 
 
-def dense(x, w, b=None, act=None, p=0.0, q=0.0):
+def dense(x, w, b=None, act=None, p=None, q=0.0):
     """y = act(x w + b), computed in one pass over y.
 
     Parameters
@@ -46,7 +46,7 @@ def dense(x, w, b=None, act=None, p=0.0, q=0.0):
     act : str, optional
         The name of an elementwise function ("relu", "tanh", "gelu", ...); default: none.
     p, q : float
-        Parameters of `act`, where it has any.
+        Parameters of `act`, where it has any; p default: 0.01 for "leaky_relu", 1 for "elu", else 0.
 
     Returns
     -------

@@ -110,8 +110,9 @@ typedef void tile_kernel(const tile_args *t);
     X(1, width)                                                                                                        \
     X(2, width)                                                                                                        \
     X(3, width)                                                                                                        \
-    X(4, width) X(5, width) X(6, width) X(7, width) X(8, width) X(9, width) X(10, width) X(11, width) X(12, width)     \
-        X(13, width) X(14, width)
+    X(4, width)                                                                                                        \
+    X(5, width)                                                                                                        \
+    X(6, width) X(7, width) X(8, width) X(9, width) X(10, width) X(11, width) X(12, width) X(13, width) X(14, width)
 #define EACH_ROW_OF_4(X) X(4, 4) X(5, 4) X(6, 4)
 #define EACH_ROW_OF_8(X) X(1, 8) X(2, 8) X(3, 8)
 #elif defined(__aarch64__)

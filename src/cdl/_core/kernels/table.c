@@ -1,5 +1,4 @@
-/* Fills the kernel table of one precision and instruction set. Compiled once for each; a new kernel needs no edit here.
- */
+/* Fills the kernel table of one precision and instruction set. Compiled once for each; a new kernel needs no edit. */
 #include "kernels.h"
 
 #define UNARY(name, ...)                                                                                               \
