@@ -80,7 +80,7 @@ def test_unknown_row_and_list(capsys):
 
 def test_goals_over_single_peers_count():
     row = next(row for row in ROWS if row.over)
-    assert "≥ 2 × jax" in row.goal(1)
+    assert "≥ 2 × JAX" in row.goal(1)
     cells = {"cdl": {"us": 10.0}, "jax": {"us": 21.0}, "torch": {"us": 29.0}}
     assert not report.reached(row, {"threads": 1, "cells": cells}, None)
     cells["torch"]["us"] = 31.0

@@ -55,7 +55,7 @@ def reached(row, result, single):
     if row.share(threads):
         part = share(row, us, result.get("peak"))
         goals.append(part is not None and part >= row.share(threads))
-    for keys, ratio in row.over:
+    for _, keys, ratio in row.over:
         goals += [result["cells"][key]["us"] / us >= ratio for key in keys if "us" in result["cells"].get(key, {})]
     if row.micros:
         goals.append(us <= row.micros)
