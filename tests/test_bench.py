@@ -1,13 +1,16 @@
 """The speed table: its rows are whole, its comparison sees wrong results, a run gives figures and a table."""
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
+import cdl
 from cdl.bench import habits, main, reference, report, trials, worker
 from cdl.bench.harness import PEERS, Crew, available
 from cdl.bench.rows import ROWS, Row
@@ -164,3 +167,62 @@ def test_ctrl_c_ends_the_command_and_its_workers():
     assert "interrupted" in error
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)  # nobody is left
+
+
+def smallest():
+    """The smallest row of each kind of work and each op."""
+    rows = {}
+    for i, row in sorted(enumerate(ROWS), key=lambda pair: math.prod(a for a in pair[1].args if isinstance(a, int))):
+        rows.setdefault((row.kind, *(a for a in row.args if not isinstance(a, int))), i)
+    return sorted(rows.values())
+
+
+@pytest.mark.parametrize("index", smallest(), ids=lambda i: ROWS[i].name)
+@pytest.mark.parametrize("module", ["peer_cdl", "peer_numpy"])
+def test_what_is_timed_is_right(module, index):
+    session = worker.Session(module, 1)
+    answer = session.prepare(index)
+    if "skip" in answer:
+        assert (module, "gelu" in ROWS[index].name) == ("peer_numpy", True)
+        return
+    assert answer["error"] <= ROWS[index].tolerance
+    if ROWS[index].kind != "digits":        # the work of seconds, which a test need not do again
+        assert 0 < session.time(1)["min"] < 1e10
+
+
+def test_a_session_says_its_version_and_knows_what_its_library_lacks():
+    session = worker.Session("peer_cdl", 1)
+    assert cdl.__version__ in session.version()["version"]
+    assert 0 < session.peak(1, 1)["gflops"] < 1e4
+    session.peer = types.SimpleNamespace()
+    assert session.prepare(0) == {"skip": "not in this library"}
+
+
+def test_habits_in_this_process():
+    session = worker.Session("peer_cdl", 1)
+    before = cdl.get_num_threads()
+    try:
+        words = {session.trial("epochs", threads)["digest"] for threads in (1, 2)}
+    finally:
+        cdl.set_num_threads(before)
+    assert len(words) == 1
+    assert session.trial("neighbour", 0.01)["us"] > 1
+    assert session.trial("memory", 10)["pool"] <= 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
+@pytest.mark.parametrize("trial", trials.TRIALS, ids=lambda trial: trial.goal)
+def test_every_trial_gives_an_entry(trial, monkeypatch):
+    monkeypatch.setattr(trials, "SECONDS", 0.01)
+    monkeypatch.setattr(trials, "STEPS", 10)
+    entry = trials.run(trial, ["cdl"], sys.executable)["cells"]["cdl"]
+    assert "failed" not in entry["text"]
+    if "bits" in trial.goal or "bit for bit" in trial.goal:
+        assert entry["ok"], entry
+
+
+@pytest.mark.parametrize("trial", trials.TRIALS, ids=lambda trial: trial.goal)
+def test_a_trial_that_fails_is_an_entry(trial, monkeypatch):
+    monkeypatch.setattr(trials, "_ask", lambda *_: {"fail": "no such library"})
+    assert trials.run(trial, ["cdl"], sys.executable)["cells"]["cdl"] == {
+        "text": "no such library" if "fork" in trial.name else "failed: no such library", "ok": False}
