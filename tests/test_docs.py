@@ -99,3 +99,12 @@ def test_readme(clean):
         for node in ast.parse(block).body:
             compared += run_statement(node, block.splitlines()[node.end_lineno - 1], space)
     assert compared >= 2
+
+
+PAGES = sorted(p for top in (".", "bench") for p in (ROOT / top).glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
