@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 
 import cdl
+from cdl._core.threads import openmp_info
 from cdl.bench import habits, main, reference, report, trials, worker
 from cdl.bench.harness import PEERS, Crew, available
 from cdl.bench.rows import ROWS, Row
+
+openmp = pytest.mark.skipif(not openmp_info()["openmp"], reason="built without OpenMP: no second thread to compare with")
 
 
 def test_rows_have_unique_names_and_a_reference():
@@ -106,7 +109,7 @@ def test_digest_sees_one_bit():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.parametrize("name, args, key", [("fork", [10], "same"), ("memory", [10], "pool"),
-                                             ("neighbour", [0.01], "us"), ("epochs", [3], "digest")])
+                                             ("neighbour", [0.01], "us"), pytest.param("epochs", [3], "digest", marks=openmp)])
 def test_habits_in_a_worker(name, args, key):
     with Crew(["cdl"], 1, sys.executable, realtime=False) as crew:
         answer = crew.workers["cdl"].ask("trial", name, *args)
@@ -198,6 +201,7 @@ def test_a_session_says_its_version_and_knows_what_its_library_lacks():
     assert session.prepare(0) == {"skip": "not in this library"}
 
 
+@openmp
 def test_habits_in_this_process():
     session = worker.Session("peer_cdl", 1)
     before = cdl.get_num_threads()
@@ -211,6 +215,7 @@ def test_habits_in_this_process():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="forks, and reads /proc")
+@openmp
 @pytest.mark.parametrize("trial", trials.TRIALS, ids=lambda trial: trial.goal)
 def test_every_trial_gives_an_entry(trial, monkeypatch):
     monkeypatch.setattr(trials, "SECONDS", 0.01)
