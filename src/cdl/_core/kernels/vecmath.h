@@ -242,6 +242,8 @@ VEC vec v_erf(vec x) {
 
 /* e^(-x^2/2) is 0 from here on */
 #define NORMAL_LIMIT PICK(14.6, 38.8)
+/* x e^(-x^2/2) / sqrt(2 pi), and with it the tail of x Phi(x), is below the smallest normal number from here on */
+#define NORMAL_TAIL PICK(13.14, 37.61)
 /* e^(-x^2/2) for |x| <= NORMAL_LIMIT. x^2 rounded would cost x^2/4 ulp, so it is not rounded before n ln 2 is taken off
  * (the exact x^2 - n 2 ln 2 needs the fused instruction), or is taken in two parts. 1.5 ulp */
 VEC vec v_exp_minus_half_square(vec x) {
