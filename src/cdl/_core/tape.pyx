@@ -1,4 +1,5 @@
 """The tape: ops record themselves as they run, and `backward` runs over the records from the newest to the oldest."""
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, realloc
 
 from cdl._core.kernels cimport BINARY_ADD, K
@@ -19,6 +20,7 @@ cdef extern from *:
 
 cdef enum:
     BLOCK = 1 << 14     # elements of a task: three arrays of float32 together stay in a 1 MB L2
+    INTERRUPTIBLE = 1 << 14     # elements: the gradient of fewer takes microseconds, and a small step must not pay for it
 
 cdef long long clock = 0, last_run = 0      # the newest record and the newest backward
 
@@ -267,6 +269,8 @@ cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
         begun = True
         give(root, g, False)    # it may be the caller's own
         for y in found:
+            if y.size >= INTERRUPTIBLE:
+                PyErr_CheckSignals()    # Ctrl-C ends it here, not after the whole pass
             visit(y)
         complete = True
     finally:
