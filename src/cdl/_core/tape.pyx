@@ -20,7 +20,6 @@ cdef extern from *:
 
 cdef enum:
     BLOCK = 1 << 14     # elements of a task: three arrays of float32 together stay in a 1 MB L2
-    INTERRUPTIBLE = 1 << 14     # elements: the gradient of fewer takes microseconds, and a small step must not pay for it
 
 cdef long long clock = 0, last_run = 0      # the newest record and the newest backward
 
@@ -257,6 +256,10 @@ cdef int forget_inputs(Node node) except -1:
     for t in node.more or ():
         forget(<Tensor>t)
     return 0
+
+
+cdef enum:
+    INTERRUPTIBLE = 1 << 14     # elements: the gradient of fewer takes microseconds, and a small step must not pay for it
 
 
 cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
