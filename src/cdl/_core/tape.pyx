@@ -1,4 +1,5 @@
 """The tape: ops record themselves as they run, and `backward` runs over the records from the newest to the oldest."""
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, realloc
 
 from cdl._core.kernels cimport BINARY_ADD, K
@@ -257,6 +258,10 @@ cdef int forget_inputs(Node node) except -1:
     return 0
 
 
+cdef enum:
+    INTERRUPTIBLE = 1 << 14     # elements: the gradient of fewer takes microseconds, and a small step must not pay for it
+
+
 cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
     cdef Tensor y
     cdef list found = []
@@ -267,6 +272,8 @@ cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
         begun = True
         give(root, g, False)    # it may be the caller's own
         for y in found:
+            if y.size >= INTERRUPTIBLE:
+                PyErr_CheckSignals()    # Ctrl-C ends it here, not after the whole pass
             visit(y)
         complete = True
     finally:

@@ -84,8 +84,8 @@ CREATION = {np.zeros_like: _like(np.zeros_like), np.ones_like: _like(np.ones_lik
 # --- refusals ---------------------------------------------------------------------------------------------------------
 def _name(function):
     module = getattr(function, "__module__", None) or "numpy"
-    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}" if module.startswith("numpy.linalg") else \
-        f"np.{function.__name__}"
+    inner = module if module.startswith(("numpy.linalg", "numpy.fft")) else "numpy"
+    return f"{inner.replace('numpy', 'np', 1)}.{function.__name__}"
 
 
 @functools.cache
