@@ -359,6 +359,17 @@ def transpose(x, *axes):
     return result(permute(t, order), type(x) is Tensor)
 
 
+@cython.binding(True)
+def numpy_transpose(a, axes=None):
+    """np.transpose: all axes are named, or none; the two that only change places are a form of the method alone."""
+    cdef Tensor t = as_any(a, "transpose")
+    if axes is None:
+        return result(reverse_axes(t), type(a) is Tensor)
+    if len(axes) != t.ndim:
+        raise ValueError(f"np.transpose: expected {t.ndim} axes, got {axes}")
+    return transpose(a, tuple(axes))
+
+
 def transposed(x):
     """x.T: all axes reversed."""
     return result(reverse_axes(as_any(x, "transpose")), type(x) is Tensor)

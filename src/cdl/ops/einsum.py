@@ -6,6 +6,7 @@ import numpy as np
 
 from cdl._core import shape as _shape
 from cdl._core.convert import convert
+from cdl._core.inner import inner as _inner
 from cdl._core.matmul import matmul as _matmul
 from cdl._core.tensor import Tensor
 
@@ -170,7 +171,8 @@ def _contract(left, right, needed, lengths):
     if not inside:      # nothing is summed: a product that broadcasts
         y = arrange(a, a_names, batch, rows, ()) * arrange(b, b_names, batch, (), columns)
     elif not rows and not columns:      # a product of one element for each batch: too little for the matrix kernels
-        y = (arrange(a, a_names, batch, inside) * arrange(b, b_names, batch, inside)).sum(-1)
+        a, b = arrange(a, a_names, batch, inside), arrange(b, b_names, batch, inside)
+        y = _inner(a, b) if a.dtype == b.dtype and a.dtype.kind == "f" else (a * b).sum(-1)
     elif batch:
         y = _matmul(arrange(a, a_names, batch, rows, inside), arrange(b, b_names, batch, inside, columns))
     else:
