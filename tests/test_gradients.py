@@ -4,7 +4,6 @@ import pytest
 
 import cdl
 
-
 # --- gradients written over the one that came in ----------------------------------------------------------------------
 RNG_SHAPE = (3, 4)
 

@@ -167,7 +167,9 @@ VEC double dot_row(const real *a, const real *b, size_t n) {
 }
 
 void KERNEL(dot_rows)(const void *as, const void *bs, void *ys, size_t rows, size_t n, size_t stride) {
-    OP_LOOP(i, rows)((real *)ys)[i] = (real)dot_row((const real *)as + i * stride, (const real *)bs + i * stride, n);
+    const real *a = as, *b = bs;
+    real *y = ys;
+    OP_LOOP(i, rows) y[i] = (real)dot_row(a + i * stride, b + i * stride, n);
 }
 
 /* -- Columns -- */
