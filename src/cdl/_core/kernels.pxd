@@ -95,6 +95,7 @@ cdef extern from "kernels.h" nogil:
                                            size_t n) noexcept nogil
         void (*soft_cross_entropy_backward)(const void* x, const void* t, const void* lse, const void* g,
                                             size_t g_step, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*dot_rows)(const void* a, const void* b, void* y, size_t rows, size_t n, size_t stride) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"
