@@ -178,6 +178,22 @@ def test_a_square_beyond_float32_stops_the_element_and_no_other():
     assert (np.delete(p[0], np.s_[::3]) < 1).all()
 
 
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS if row.slots])
+@pytest.mark.parametrize("dtype, small", [(np.float32, 1e-17), (np.float64, 1e-151)])
+def test_moments_without_gradient_fade_to_nothing_and_not_to_subnormals(row, dtype, small):
+    """Subnormal numbers would stay for ever, and take twenty times as long."""
+    p, zero = np.zeros(20, dtype), np.zeros(20, dtype)
+    optimizer = row.make([p])
+    optimizer.update([p], [np.full(20, small, dtype)])
+    assert all(np.all(s.numpy() > 0) for s in optimizer.state[0].values())
+    for _ in range(7000):               # 0.999**7000 = 0.0009
+        p[...] = 0                      # so that no decay renews the gradient
+        optimizer.update([p], [zero])
+    for name in {"m", "v", "mean"} & set(optimizer.state[0]):
+        values = optimizer.state[0][name].numpy()
+        assert not values.any() or (dtype is np.float64 and values.min() >= np.finfo(dtype).tiny), name
+
+
 def test_no_gradient_no_step():
     for make in (cdl.Adam, cdl.RMSprop, cdl.Adagrad, cdl.Momentum):
         p = [np.ones(40, np.float32)]

@@ -138,10 +138,12 @@ cdef class Group:
                 raise ValueError(f"{self.owner.name}: a schedule's per must be 'step' or 'epoch', got {per!r}")
             self.values[LR] = rate_at(self.owner.name, value, per, self.owner.t if per == "step" else self.owner.epoch)
             self.schedule, self.per = value, per
+            self.owner.look_for_schedules()
         else:
             self.values[self.index(name)] = checked_option(self.owner.name, name, value)
             if name == "lr":
                 self.schedule = None
+                self.owner.look_for_schedules()
 
     cdef Py_ssize_t index(self, str name) except -1:
         if name not in self.owner.options:
@@ -161,20 +163,22 @@ cdef class Group:
             return 1 if self.values[OWN] else 0
         return 1 if rule == ADAGRAD else 1 | (2 if self.owner.variant else 0) | (4 if self.values[OWN + 2] else 0)
 
-    cdef void prepare(self, long long t, double scale) noexcept:
-        """The numbers of update t."""
+    cdef int prepare(self) noexcept:
+        """The numbers of the next update, without clipping by norm; returns the slots."""
         cdef double* own = self.values + OWN
+        cdef double t = <double>(self.owner.t + 1)
         cdef cdl_update* u = &self.numbers
-        u.rate, u.scale, u.limit, u.nesterov = self.values[LR], scale, self.owner.limit, 0
+        u.rate, u.scale, u.limit, u.nesterov = self.values[LR], 1, self.owner.limit, 0
         u.coupled = 0 if self.values[DECOUPLED] else self.values[DECAY]
         u.kept = 1 - u.rate * self.values[DECAY] if self.values[DECOUPLED] else 1
         if self.owner.rule == ADAM:
             u.beta1, u.beta2, u.eps = own[0], own[1], own[2]
-            u.rate /= 1 - pow(u.beta1, <double>t)
-            u.per_v = 1 / (1 - pow(u.beta2, <double>t))
+            u.rate /= 1 - pow(u.beta1, t)
+            u.per_v = 1 / (1 - pow(u.beta2, t))
         elif self.owner.rule == SGD:
             u.beta1, u.nesterov = own[0], self.owner.variant
         elif self.owner.rule == RMSPROP:
             u.beta2, u.eps, u.beta1 = own[0], own[1], own[2]
         else:
             u.eps = own[0]
+        return self.slots()
