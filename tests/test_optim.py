@@ -1,6 +1,8 @@
 """Every row of the optimizer table: the path of 50 updates, in place; threads; state. Groups and errors."""
+import gc
 import re
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -337,6 +339,29 @@ def test_a_group_that_is_refused_leaves_everything_as_it_was():
     with pytest.raises(ValueError, match="lr must be above 0"):
         optimizer.lr = 0
     assert len(optimizer.groups) == 1 and optimizer.params == [w] and optimizer.lr == 0.01
+
+
+def test_an_optimizer_that_nobody_holds_is_freed_at_once():
+    """Its state may be most of a process's memory."""
+    gc.disable()
+    try:
+        optimizer = cdl.Adam([leaf(1.0)])
+        gone = weakref.ref(optimizer)
+        group = optimizer.groups[0]
+        del optimizer
+        assert gone() is None
+        group["lr"] = 0.5                       # a group stands alone
+        assert group["lr"] == 0.5 and len(group.params) == 1
+    finally:
+        gc.enable()
+
+
+def test_groups_made_from_nothing_are_refused():
+    group = type(cdl.Adam([leaf(1.0)]).groups[0])()
+    for use in (lambda: group["lr"], lambda: group.__setitem__("lr", 1), lambda: group.params, lambda: repr(group)):
+        with pytest.raises(TypeError):
+            use()
+    assert cdl.Adam.__new__(cdl.Adam).t == 0
 
 
 # --- state ------------------------------------------------------------------------------------------------------------

@@ -23,26 +23,24 @@ include "optim_group.pxi"
 cdef class Fused:
     """The parameters of an optimizer in their groups, their state, and the pass over them.
 
-    rule: which of RULES. options: the default of every option. variant: AMSGrad, Nesterov's rule, or centred. start: what
-    state arrays are filled with at first.
+    rule: which of RULES. options: the default of every option. variant: as in Settings. start: what state arrays are filled
+    with at first.
     """
     cdef list _params                   # of all groups, one after the other: Tensors, or the caller's own arrays
     cdef list _state                    # per parameter a list of SLOTS Tensors, None before they are needed
     cdef list _groups
     cdef bint tensors                   # no arrays among the parameters
     cdef bint busy                      # an update is under way
-    cdef bint by_step                   # there are schedules that go by steps
-    cdef readonly long long t           # updates so far
-    cdef readonly long long epoch       # epochs so far
-    cdef int rule
-    cdef readonly bint variant
-    cdef double start, limit, most_norm
+    cdef Settings settings
+    cdef double start, most_norm
     cdef str name
-    cdef tuple options                  # their names
     cdef readonly tuple slots           # the names of the state arrays
     cdef dict defaults
     cdef Line line
     cdef list gapped                    # of the update under way: parameters with gaps, and the dense copies worked on
+
+    def __cinit__(self, *args, **options):
+        self.settings, self.line = Settings(), Line()
 
     def __init__(self, params, rule=None, dict options=None, *, bint variant=False, double start=0.0, clip_norm=None,
                  clip_value=None):
@@ -53,13 +51,13 @@ cdef class Fused:
         if not isinstance(rule, str) or rule not in RULES or options is None:
             raise TypeError(f"{self.name}: has no rule of its own; make one of cdl.Adam, cdl.AdamW, cdl.SGD, cdl.Momentum, "
                             "cdl.RMSprop, cdl.Adagrad")
-        self.rule, own, self.slots = RULES[rule]
-        self.options = ("lr", "weight_decay", "decoupled", *own)
-        self.defaults, self.variant, self.start, self.line = options, variant, start, Line()
+        self.settings.rule, own, self.slots = RULES[rule]
+        self.settings.options = ("lr", "weight_decay", "decoupled", *own)
+        self.settings.name, self.settings.variant, self.defaults, self.start = self.name, variant, options, start
         if clip_norm is not None and clip_value is not None:
             raise ValueError(f"{self.name}: clip by clip_norm or by clip_value, not by both")
         self.most_norm = INFINITY if clip_norm is None else checked_bound(self.name, "clip_norm", clip_norm)
-        self.limit = INFINITY if clip_value is None else checked_bound(self.name, "clip_value", clip_value)
+        self.settings.limit = INFINITY if clip_value is None else checked_bound(self.name, "clip_value", clip_value)
         self._params, self._state, self._groups, self.tensors = [], [], [], True
         params = list(params)
         if any([isinstance(item, dict) for item in params]):
@@ -90,7 +88,8 @@ cdef class Fused:
         if "params" not in group or isinstance(group["params"], (Tensor, np.ndarray)):
             raise TypeError(f"{self.name}: a group needs a list of its parameters under 'params'")
         params = list(group["params"])
-        new.owner, new.first, new.last = self, len(self._params), len(self._params) + len(params)
+        new.settings, new._params = self.settings, params
+        new.first, new.last = len(self._params), len(self._params) + len(params)
         for name, value in {**self.defaults, **group}.items():
             if name != "params":
                 new[name] = value
@@ -109,15 +108,6 @@ cdef class Fused:
         self._state += [[None] * SLOTS for _ in params]
         self._groups.append(new)
         self.tensors = tensors
-        self.look_for_schedules()
-
-    cdef int look_for_schedules(self) except -1:
-        cdef Group group
-        self.by_step = False
-        for group in self._groups:
-            if group.schedule is not None and group.per == "step":
-                self.by_step = True
-        return 0
 
     @property
     def params(self):
@@ -135,6 +125,16 @@ cdef class Fused:
         return [{name: s for name, s in zip(self.slots, slots) if s is not None} for slots in self._state]
 
     @property
+    def t(self):
+        """Updates so far."""
+        return self.settings.t
+
+    @property
+    def epoch(self):
+        """Epochs so far."""
+        return self.settings.epoch
+
+    @property
     def clip_norm(self):
         """The bound on the norm of all gradients, or None."""
         return self.most_norm if self.most_norm < INFINITY else None
@@ -142,7 +142,7 @@ cdef class Fused:
     @property
     def clip_value(self):
         """The bound on each element of a gradient, or None."""
-        return self.limit if self.limit < INFINITY else None
+        return self.settings.limit if self.settings.limit < INFINITY else None
 
     def required(self, group):
         """The names of the state arrays that parameters of group number `group` have after an update."""
@@ -157,8 +157,8 @@ cdef class Fused:
         ValueError
             If a schedule gives a learning rate below 0, NaN or infinite. Nothing is changed.
         """
-        self.ask_schedules(-1, self.epoch + 1)
-        self.epoch += 1
+        self.ask_schedules(-1, self.settings.epoch + 1)
+        self.settings.epoch += 1
 
     cdef int ask_schedules(self, long long step, long long epoch) except -1:
         """Set the learning rates that schedules give at a step and at an epoch; -1 asks none of that kind."""
@@ -181,9 +181,9 @@ cdef class Fused:
     cdef int begin(self) except -1:
         self.refuse_if_busy()
         self.busy, self.gapped = True, None
-        if self.by_step:
+        if self.settings.by_step:
             try:
-                self.ask_schedules(self.t, -1)
+                self.ask_schedules(self.settings.t, -1)
             except BaseException:
                 self.busy = False
                 raise
@@ -208,7 +208,7 @@ cdef class Fused:
         cdef list state = <list>self._state[i]
         cdef Entry* e = &self.line.entries[i]
         cdef int k
-        e.slots, e.kind, e.kernel, e.numbers = -1, p.kind, kernel_of(self.rule, p.kind), &group.numbers
+        e.slots, e.kind, e.kernel, e.numbers = -1, p.kind, kernel_of(self.settings.rule, p.kind), &group.numbers
         for k in range(SLOTS):
             e.state[k] = NULL
             if slots >> k & 1:
@@ -229,7 +229,7 @@ cdef class Fused:
             if norm > self.most_norm:
                 for group in self._groups:
                     group.numbers.scale = self.most_norm / norm
-        self.t += 1
+        self.settings.t += 1
         all.visit = update_of
         self.line.run(&all, alone)
         if self.gapped is not None:
@@ -352,14 +352,14 @@ cdef class Fused:
         for group, values in zip(self._groups, options):
             for name, value in values.items():
                 group.values[group.index(name)] = value
-        self._state, self.t, self.epoch = restored, t, epoch
+        self._state, self.settings.t, self.settings.epoch = restored, t, epoch
         for k in range(self.line.count):
             self.line.entries[k].slots = -1
 
 
 def checked_options(Group group not None, options):
     """The numbers of options for a group; errors as where they are set."""
-    return {name: checked_option(group.owner.name, name, value) for name, value in options.items()}
+    return {name: checked_option(group.settings.name, name, value) for name, value in options.items()}
 
 
 def clip_gradients(items, max_norm, limit, str who):
