@@ -356,6 +356,16 @@ def test_an_optimizer_that_nobody_holds_is_freed_at_once():
         gc.enable()
 
 
+def test_an_optimizer_made_again_begins_again():
+    p = [np.ones(100_000), np.ones(3)]
+    optimizer = cdl.Adam(p)
+    optimizer.update(p, p)
+    optimizer.__init__([p[1]], lr=0.5)
+    optimizer.update([p[1]], [np.ones(3)])
+    assert optimizer.t == 1 and len(optimizer.state) == 1
+    np.testing.assert_allclose(p[1], 1 - 0.001 - 0.5, rtol=1e-6)
+
+
 def test_groups_made_from_nothing_are_refused():
     group = type(cdl.Adam([leaf(1.0)]).groups[0])()
     for use in (lambda: group["lr"], lambda: group.__setitem__("lr", 1), lambda: group.params, lambda: repr(group)):

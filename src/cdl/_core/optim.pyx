@@ -44,7 +44,8 @@ cdef class Fused:
 
     def __init__(self, params, rule=None, dict options=None, *, bint variant=False, double start=0.0, clip_norm=None,
                  clip_value=None):
-        self.name = type(self).__name__
+        self.refuse_if_busy()
+        self.name, self.settings, self.line = type(self).__name__, Settings(), Line()
         if isinstance(params, (Tensor, np.ndarray, dict)):
             raise TypeError(f"{self.name}: expected a list of parameters or of groups, got one "
                             f"{'group' if isinstance(params, dict) else 'array'}; write [x]")
