@@ -138,6 +138,7 @@ def test_a_bad_rate_of_a_schedule_changes_nothing(bad):
     (lambda: cdl.WarmUp(cdl.StepDecay(0.1), 5, per="step"), ValueError, "counts by epoch, so it cannot count by step"),
     (lambda: cdl.WarmUp(0, 5), ValueError, "lr must be above 0"),
     (lambda: cdl.optim.Schedule("step")(0), NotImplementedError, "define __call__"),
+    (lambda: cdl.SGD([leaf(1.0)], lr=lambda epoch: "x"), TypeError, "gave 'x' at epoch 0, which is no number"),
     (lambda: cdl.SGD([leaf(1.0)], lr=lambda epoch: -1), ValueError, "gave -1.0 at epoch 0"),
 ])
 def test_errors_of_schedules(make, error, words):

@@ -60,6 +60,8 @@ cdef class Fused:
         self.most_norm = INFINITY if clip_norm is None else checked_bound(self.name, "clip_norm", clip_norm)
         self.settings.limit = INFINITY if clip_value is None else checked_bound(self.name, "clip_value", clip_value)
         self._params, self._state, self._groups, self.tensors = [], [], [], True
+        if not hasattr(params, "__iter__"):
+            raise TypeError(f"{self.name}: expected a list of parameters or of groups, got {type(params).__name__}")
         params = list(params)
         if any([isinstance(item, dict) for item in params]):
             if not all([isinstance(item, dict) for item in params]):
@@ -86,7 +88,7 @@ cdef class Fused:
         """
         cdef Group new = Group.__new__(Group)
         self.refuse_if_busy()
-        if "params" not in group or isinstance(group["params"], (Tensor, np.ndarray)):
+        if isinstance(group.get("params"), (Tensor, np.ndarray)) or not hasattr(group.get("params"), "__iter__"):
             raise TypeError(f"{self.name}: a group needs a list of its parameters under 'params'")
         params = list(group["params"])
         new.settings, new._params = self.settings, params
@@ -96,6 +98,9 @@ cdef class Fused:
                 new[name] = value
         tensors = self.tensors
         for p in params:
+            if not isinstance(p, (Tensor, np.ndarray)):
+                raise TypeError(f"{self.name}: a parameter must be a Tensor or an array, got {type(p).__name__}; of a model "
+                                "or layer pass its parameters()")
             if type(p) is not Tensor:
                 tensors = False
             elif not p.is_leaf:

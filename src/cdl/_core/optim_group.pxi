@@ -90,7 +90,10 @@ cdef int refuse_fixed(array, str what) except -1:
 
 cdef double rate_at(str who, object schedule, str per, long long position) except? -1:
     """What a schedule gives at a step or epoch: unlike a constant it may come down to 0."""
-    cdef double x = float(schedule(position))
+    value = schedule(position)
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{who}: the schedule {schedule!r} gave {value!r} at {per} {position}, which is no number")
+    cdef double x = float(value)
     if not (x >= 0 and isfinite(x)):
         raise ValueError(f"{who}: the schedule {schedule!r} gave {x} at {per} {position}; a learning rate must be 0 or "
                          "more and finite")
