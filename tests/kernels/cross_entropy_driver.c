@@ -9,6 +9,7 @@
 
 #define NEAR(got, want, tolerance, what) check(WIDE(fabs)((got) - (want)) <= (wide)((tolerance) * EPSILON), what)
 enum { MANY_ROWS = 64 };
+static const cdl_targets plain;
 static char *page[6];
 static wide total[MANY_ROWS]; /* of exp(x), a row */
 
@@ -29,13 +30,13 @@ static void short_rows(size_t rows, size_t n, int end) {
     fill(x, g, rows, n);
     for (size_t r = 0; r < rows; r++)
         labels[r] = (int64_t)uniform(0, (double)n);
-    KERNEL(cross_entropy_short_forward)(x, labels, loss, lse, rows, n);
+    KERNEL(cross_entropy_short_forward)(x, labels, &plain, loss, lse, rows, n);
     for (size_t r = 0; r < rows; r++) {
         NEAR(lse[r], WIDE(log)(total[r]), 40, "short lse");
         NEAR(loss[r], WIDE(log)(total[r]) - x[r * n + (size_t)labels[r]], 40, "short cross-entropy");
     }
     for (size_t step = 0; step < 2; step++) {
-        KERNEL(cross_entropy_short_backward)(x, labels, lse, g, step, dx, rows, n);
+        KERNEL(cross_entropy_short_backward)(x, labels, &plain, lse, g, step, dx, rows, n);
         for (size_t r = 0; r < rows; r++)
             for (size_t j = 0; j < n; j++) {
                 wide p = WIDE(exp)(x[r * n + j]) / total[r], hot = (size_t)labels[r] == j;
@@ -57,9 +58,9 @@ static void soft(size_t rows, size_t n, int end, int masked) {
     }
     for (size_t r = 0; r < rows; r++)
         lse[r] = (real)WIDE(log)(total[r]);
-    KERNEL(soft_cross_entropy_forward)(x, t, lse, loss, rows, n);
+    KERNEL(soft_cross_entropy_forward)(x, t, &plain, lse, loss, rows, n);
     for (size_t step = 0; step < 2; step++) {
-        KERNEL(soft_cross_entropy_backward)(x, t, lse, g, step, dx, rows, n);
+        KERNEL(soft_cross_entropy_backward)(x, t, &plain, lse, g, step, dx, rows, n, 0);
         for (size_t r = 0; r < rows; r++) {
             wide sum = 0, want = 0, size = 0;
             for (size_t j = 0, at = r * n; j < n; j++, at++) {
@@ -84,24 +85,24 @@ static void edges(void) {
         for (size_t r = 0; r < ROWS; r++)
             x[3 * r] = 0, x[3 * r + 1] = -1000, x[3 * r + 2] = -infinity, labels[r] = 1;
         x[3 * bad] = (real)NAN;
-        KERNEL(cross_entropy_short_forward)(x, labels, loss, lse, ROWS, 3);
+        KERNEL(cross_entropy_short_forward)(x, labels, &plain, loss, lse, ROWS, 3);
         for (size_t r = 0; r < ROWS; r++)
             check(r == bad ? isnan(loss[r]) : loss[r] == 1000 && lse[r] == 0, "logit -1000 costs 1000; NaN is kept");
         x[3 * bad] = infinity, x[3 * bad + 1] = -1000;
-        KERNEL(cross_entropy_short_forward)(x, labels, loss, lse, ROWS, 3);
+        KERNEL(cross_entropy_short_forward)(x, labels, &plain, loss, lse, ROWS, 3);
         check(lse[bad] == infinity && loss[bad] == infinity, "an infinite logit elsewhere costs infinity");
     }
     const real sure[] = {40, 0}, one[] = {7}, large[] = {1000, 0}; /* exp(1000) is infinity */
-    KERNEL(cross_entropy_short_forward)(sure, (const int64_t[]){0}, loss, lse, 1, 2);
+    KERNEL(cross_entropy_short_forward)(sure, (const int64_t[]){0}, &plain, loss, lse, 1, 2);
     check(loss[0] >= 0 && loss[0] < R(1e-15), "cross-entropy of a sure answer");
-    KERNEL(cross_entropy_short_forward)(one, (const int64_t[]){0}, loss, lse, 1, 1);
+    KERNEL(cross_entropy_short_forward)(one, (const int64_t[]){0}, &plain, loss, lse, 1, 1);
     check(loss[0] == 0 && lse[0] == 7, "one class costs nothing");
-    KERNEL(cross_entropy_short_forward)(large, (const int64_t[]){1}, loss, lse, 1, 2);
+    KERNEL(cross_entropy_short_forward)(large, (const int64_t[]){1}, &plain, loss, lse, 1, 2);
     check(loss[0] == 1000 && lse[0] == 1000, "logits are shifted by their largest");
     const real none[] = {-infinity, -infinity}, half[] = {R(0.5), R(0.5)};
-    KERNEL(soft_cross_entropy_forward)(none, half, (const real[]){0}, loss, 1, 2);
+    KERNEL(soft_cross_entropy_forward)(none, half, &plain, (const real[]){0}, loss, 1, 2);
     check(loss[0] == infinity, "a wanted class at -inf costs infinity, not NaN");
-    KERNEL(soft_cross_entropy_forward)((const real[]){1, (real)NAN}, half, (const real[]){0}, loss, 1, 2);
+    KERNEL(soft_cross_entropy_forward)((const real[]){1, (real)NAN}, half, &plain, (const real[]){0}, loss, 1, 2);
     check(isnan(loss[0]), "soft cross-entropy keeps NaN");
 }
 

@@ -1,4 +1,4 @@
-/* uses: softmax.c
+/* uses: softmax.c cross_entropy.c
  *
  * Softmax and its kin against sums in a wider type, for sizes around every block edge; guard pages; NaN and infinities.
  */
@@ -7,6 +7,7 @@
 #include "kernels.def"
 
 #define MANY (GUARDED_BYTES / sizeof(real))
+static const cdl_targets plain;
 static char *page[3];
 
 static void softmax(size_t rows, size_t n, int end) {
@@ -25,12 +26,12 @@ static void softmax(size_t rows, size_t n, int end) {
     for (size_t r = 0; r < rows; r++)                                                                                  \
         for (size_t i = 0, at = r * n; i < n; i++, at++)
 #define NEAR(got, want, tolerance, what) check(WIDE(fabs)((got) - (want)) <= (wide)((tolerance) * EPSILON), what)
-    KERNEL(softmax_forward)(x, y, rows, n);
+    KERNEL(softmax_forward)(x, y, rows, n, 0);
     EACH(r, i, at) {
         wide want = WIDE(exp)(x[at]) / total[r];
         check(WIDE(fabs)(y[at] - want) <= (wide)(20 * EPSILON) * want, "softmax"); /* x - max < 40 rounds by 16 eps */
     }
-    KERNEL(softmax_backward)(y, g, dx, rows, n);
+    KERNEL(softmax_backward)(y, g, dx, rows, n, 0);
     for (size_t r = 0; r < rows; r++) {
         wide dot = 0;
         for (size_t i = 0; i < n; i++)
@@ -38,9 +39,9 @@ static void softmax(size_t rows, size_t n, int end) {
         for (size_t i = 0; i < n; i++)
             NEAR(dx[r * n + i], y[r * n + i] * (g[r * n + i] - dot), 8, "softmax gradient");
     }
-    KERNEL(log_softmax_forward)(x, y, rows, n);
+    KERNEL(log_softmax_forward)(x, y, rows, n, 0);
     EACH(r, i, at) NEAR(y[at], x[at] - WIDE(log)(total[r]), 40, "log_softmax");
-    KERNEL(log_softmax_backward)(y, g, dx, rows, n);
+    KERNEL(log_softmax_backward)(y, g, dx, rows, n, 0);
     for (size_t r = 0; r < rows; r++) {
         wide sum = 0;
         for (size_t i = 0; i < n; i++)
@@ -55,9 +56,9 @@ static void softmax(size_t rows, size_t n, int end) {
         NEAR(lse[r], WIDE(log)(total[r]), 40, "logsumexp");
         NEAR(dx[at], g[r] * WIDE(exp)(x[at]) / total[r], 40, "logsumexp gradient");
     }
-    KERNEL(cross_entropy_forward)(x, labels, loss, lse, rows, n);
+    KERNEL(cross_entropy_forward)(x, labels, &plain, loss, lse, rows, n);
     for (size_t step = 0; step < 2; step++) {
-        KERNEL(cross_entropy_backward)(x, labels, lse, g, step, dx, rows, n);
+        KERNEL(cross_entropy_backward)(x, labels, &plain, lse, g, step, dx, rows, n, 0);
         EACH(r, i, at) {
             wide p = WIDE(exp)(x[at]) / total[r], hot = (size_t)labels[r] == i;
             if (hot)
@@ -75,19 +76,19 @@ static void edges(void) {
         for (size_t i = 0; i < COUNT; i++)
             x[i] = (real)i;
         x[bad] = (real)NAN;
-        KERNEL(softmax_forward)(x, y, 1, COUNT), check(isnan(y[0]) && isnan(y[COUNT - 1]), "softmax of NaN");
+        KERNEL(softmax_forward)(x, y, 1, COUNT, 0), check(isnan(y[0]) && isnan(y[COUNT - 1]), "softmax of NaN");
         x[bad] = infinity;
         KERNEL(logsumexp_forward)(x, y, 1, COUNT), check(y[0] == infinity, "logsumexp with inf");
     }
     for (size_t i = 0; i < COUNT; i++)
         x[i] = -infinity;
-    KERNEL(softmax_forward)(x, y, 1, COUNT), check(isnan(y[0]), "softmax of -inf is NaN");
+    KERNEL(softmax_forward)(x, y, 1, COUNT, 0), check(isnan(y[0]), "softmax of -inf is NaN");
     KERNEL(logsumexp_forward)(x, y, 1, COUNT), check(y[0] == -infinity, "logsumexp of -inf");
     const real logits[] = {0, -1000};
-    KERNEL(cross_entropy_forward)(logits, (const int64_t[]){1}, &loss, &lse, 1, 2);
+    KERNEL(cross_entropy_forward)(logits, (const int64_t[]){1}, &plain, &loss, &lse, 1, 2);
     check(loss == 1000 && lse == 0, "cross-entropy at logit -1000 is 1000");
     const real sure[] = {40, 0};
-    KERNEL(cross_entropy_forward)(sure, (const int64_t[]){0}, &loss, &lse, 1, 2);
+    KERNEL(cross_entropy_forward)(sure, (const int64_t[]){0}, &plain, &loss, &lse, 1, 2);
     check(loss >= 0 && loss < R(1e-15), "cross-entropy of a sure answer");
 }
 

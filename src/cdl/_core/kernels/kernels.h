@@ -33,6 +33,12 @@ typedef void cdl_binary_forward(const void *a, const void *b, void *y, size_t n,
 typedef void cdl_binary_backward(const void *a, const void *b, const void *y, const void *g, void *da, void *db,
                                  size_t n, size_t sa, size_t sb);
 
+/* How cross-entropy weighs rows and classes (cross_entropy.c); where NULL: 1, 1, 0. rest_sum: the sum of rest. */
+typedef struct cdl_targets {
+    const void *weight, *hot, *rest;
+    double rest_sum;
+} cdl_targets;
+
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
     cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];
