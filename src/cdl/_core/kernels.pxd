@@ -13,6 +13,7 @@ cdef extern from "kernels.h" nogil:
     enum: BINARY_POWER "CDL_BINARY_power"
     enum: UNARY_NEGATIVE "CDL_UNARY_negative"
     enum: UNARY_ABS "CDL_UNARY_abs"
+    enum: UNARY_SCALE "CDL_UNARY_scale"
     ctypedef void (*unary_forward_t "cdl_unary_forward *")(
         const void* x, void* y, size_t n, double p, double q) noexcept nogil
     ctypedef void (*unary_backward_t "cdl_unary_backward *")(
@@ -91,13 +92,13 @@ cdef extern from "kernels.h" nogil:
                                       size_t stride, double scale) noexcept nogil
         void (*squares_backward_rows)(const void* x, const void* mean, const void* g, void* dx, size_t rows, size_t n,
                                       double scale) noexcept nogil
-        void (*cross_entropy_forward)(const void* x, const int64_t* labels, const cdl_targets* t, void* loss, void* lse,
-                                      size_t rows, size_t n) noexcept nogil
+        void (*cross_entropy_forward)(const void* x, const int64_t* labels, const cdl_targets* t, double unit,
+                                      void* loss, void* lse, void* dx, size_t rows, size_t n, int stream) noexcept nogil
         void (*cross_entropy_backward)(const void* x, const int64_t* labels, const cdl_targets* t, const void* lse,
                                        const void* g, size_t g_step, void* dx, size_t rows, size_t n,
                                        int stream) noexcept nogil
-        void (*cross_entropy_short_forward)(const void* x, const int64_t* labels, const cdl_targets* t, void* loss, void* lse,
-                                            size_t rows, size_t n) noexcept nogil
+        void (*cross_entropy_short_forward)(const void* x, const int64_t* labels, const cdl_targets* t, double unit,
+                                            void* loss, void* lse, void* dx, size_t rows, size_t n) noexcept nogil
         void (*cross_entropy_short_backward)(const void* x, const int64_t* labels, const cdl_targets* t, const void* lse,
                                              const void* g, size_t g_step, void* dx, size_t rows,
                                              size_t n) noexcept nogil

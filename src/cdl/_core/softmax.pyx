@@ -9,7 +9,7 @@ cimport cython
 
 from cdl._core.copy cimport contiguous, copy_of
 from cdl._core.gate cimport as_any, as_float, finish
-from cdl._core.kernels cimport SHORT_ROW, K, cdl_targets
+from cdl._core.kernels cimport SHORT_ROW, UNARY_SCALE, K, cdl_targets
 from cdl._core.reduce cimport Layout, lay_out, mask_of, moved_last, result_for
 from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport (F32, I64, ITEMSIZE, READS_A, READS_C, Node, Tensor, empty_like, fill_like,
@@ -39,7 +39,9 @@ cdef struct Job:
     const int64_t* labels
     const char* given
     cdl_targets t
+    char* loss
     char* lse
+    double unit
     size_t g_step
     bint stream
 
@@ -165,23 +167,26 @@ cdef void loss_task(void* job, size_t task) noexcept nogil:
     cdef cdl_targets t = j.t
     if t.weight is not NULL:
         t.weight = <const char*>t.weight + one
+    cdef char* dx = NULL if j.out is NULL else j.out + start
     if j.op == SOFT:
         K[j.kind].logsumexp_forward(j.x + start, j.lse + one, rows, j.n)
-        K[j.kind].soft_cross_entropy_forward(j.x + start, j.given + start, &t, j.lse + one, j.out + one, rows, j.n)
+        K[j.kind].soft_cross_entropy_forward(j.x + start, j.given + start, &t, j.lse + one, j.loss + one, rows, j.n)
     elif j.op == SOFT_BACKWARD:
-        K[j.kind].soft_cross_entropy_backward(j.x + start, j.given + start, &t, j.lse + one, j.g + g, j.g_step,
-                                              j.out + start, rows, j.n, j.stream)
+        K[j.kind].soft_cross_entropy_backward(j.x + start, j.given + start, &t, j.lse + one, j.g + g, j.g_step, dx, rows,
+                                              j.n, j.stream)
     elif j.op == LOSS:
         if j.n <= SHORT_ROW:
-            K[j.kind].cross_entropy_short_forward(j.x + start, j.labels + at, &t, j.out + one, j.lse + one, rows, j.n)
+            K[j.kind].cross_entropy_short_forward(j.x + start, j.labels + at, &t, j.unit, j.loss + one, j.lse + one, dx,
+                                                  rows, j.n)
         else:
-            K[j.kind].cross_entropy_forward(j.x + start, j.labels + at, &t, j.out + one, j.lse + one, rows, j.n)
+            K[j.kind].cross_entropy_forward(j.x + start, j.labels + at, &t, j.unit, j.loss + one, j.lse + one, dx, rows,
+                                            j.n, j.stream)
     elif j.n <= SHORT_ROW:
-        K[j.kind].cross_entropy_short_backward(j.x + start, j.labels + at, &t, j.lse + one, j.g + g, j.g_step,
-                                               j.out + start, rows, j.n)
+        K[j.kind].cross_entropy_short_backward(j.x + start, j.labels + at, &t, j.lse + one, j.g + g, j.g_step, dx, rows,
+                                               j.n)
     else:
-        K[j.kind].cross_entropy_backward(j.x + start, j.labels + at, &t, j.lse + one, j.g + g, j.g_step, j.out + start,
-                                         rows, j.n, j.stream)
+        K[j.kind].cross_entropy_backward(j.x + start, j.labels + at, &t, j.lse + one, j.g + g, j.g_step, dx, rows, j.n,
+                                         j.stream)
 
 
 @cython.final
@@ -190,10 +195,16 @@ cdef class CrossEntropyNode(Node):
     # a: the logits; b: (2, rows) whose first row is the logsumexp of each; c: labels (rows) or probabilities (rows, n)
     cdef double divisor         # what the sum of losses was divided by; 0: not summed
     cdef Weights weights
+    cdef Tensor dx              # the gradient for g = 1, which the forward had at hand; for the first backward only
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
-        cdef Tensor x = contiguous(self.a), dx = empty_like(x), scale = g
+        cdef Tensor x, dx = self.dx, scale = g
         cdef Job job
+        if dx is not None:
+            self.dx = None
+            return give(self.a, times(dx, g.item()), True)
+        x = contiguous(self.a)
+        dx = empty_like(x)
         if self.divisor:
             scale = scalar(g.item() / self.divisor, g.kind)
         job.kind, job.n, job.rows = x.kind, x.dims[x.ndim - 1], self.b.dims[1]
@@ -203,6 +214,25 @@ cdef class CrossEntropyNode(Node):
         set_targets(&job.t, self.weights)
         run(loss_task, &job)
         return give(self.a, dx, True)
+
+    cdef void release(self):
+        self.dx = self.weights = None
+        Node.release(self)
+
+
+cdef void scale_task(void* job, size_t task) noexcept nogil:
+    cdef Job* j = <Job*>job
+    cdef size_t at = task * j.block, start = at * ITEMSIZE[j.kind]
+    K[j.kind].unary_forward[UNARY_SCALE](j.out + start, j.out + start, min(j.block, j.rows - at), j.unit, 0)
+
+
+cdef Tensor times(Tensor x, double factor):
+    """x, which nobody else has, times a number."""
+    cdef Job job
+    if factor != 1:
+        job.kind, job.rows, job.n, job.out, job.unit = x.kind, x.size, 1, x.ptr, factor
+        run(scale_task, &job)
+    return x
 
 
 @cython.final
@@ -308,31 +338,34 @@ cdef Tensor loss_of(Tensor given, Tensor y_pred, bint labels, Weights weights, s
     """The loss of checked arguments, recorded."""
     cdef Py_ssize_t n = y_pred.dims[y_pred.ndim - 1], rows = y_pred.size // n
     cdef Py_ssize_t[2] dims
-    cdef Tensor x = contiguous(y_pred), both, y
-    cdef double divisor
+    cdef Tensor x = contiguous(y_pred), both, y, dx = None
+    cdef double divisor = 1
     cdef Job job
     cdef CrossEntropyNode node
-    dims[0], dims[1] = 2, rows
-    both = new_tensor(x.kind, 2, dims)
-    job.kind, job.n, job.rows, job.op, job.x = x.kind, n, rows, LOSS if labels else SOFT, x.ptr
-    job.lse, job.out, job.g_step = both.ptr, both.ptr + rows * ITEMSIZE[x.kind], 0
-    job.labels, job.given = <int64_t*>given.ptr, given.ptr
-    set_targets(&job.t, weights)
-    run(loss_task, &job)
     if reduction is not MEAN and reduction == "none":
         divisor = 0
-        y = new_tensor(x.kind, y_pred.ndim - 1, y_pred.dims)
-        memcpy(y.ptr, job.out, rows * ITEMSIZE[x.kind])
-    else:
-        divisor = 1
-        if reduction is MEAN or reduction == "mean":
-            divisor = <double>rows if weights is None else weights.total
+    elif reduction is MEAN or reduction == "mean":
+        divisor = <double>rows if weights is None else weights.total
         if divisor == 0:        # nothing has any weight: the mean is 0
             divisor = 1
+    dims[0], dims[1] = 2, rows
+    both = new_tensor(x.kind, 2, dims)
+    job.kind, job.n, job.rows, job.op, job.x, job.out = x.kind, n, rows, LOSS if labels else SOFT, x.ptr, NULL
+    job.lse, job.loss, job.g_step = both.ptr, both.ptr + rows * ITEMSIZE[x.kind], 0
+    job.labels, job.given = <int64_t*>given.ptr, given.ptr
+    if labels and divisor and recording(y_pred):
+        dx = empty_like(x)      # from the same exponentials: a second pass would read x and take them again
+        job.out, job.unit = dx.ptr, 1 / divisor
+    set_targets(&job.t, weights)
+    run(loss_task, &job)
+    if divisor:
         y = scalar(sum_of(both, rows) / divisor, x.kind)
+    else:
+        y = new_tensor(x.kind, y_pred.ndim - 1, y_pred.dims)
+        memcpy(y.ptr, job.loss, rows * ITEMSIZE[x.kind])
     if recording(y_pred):
         node = CrossEntropyNode.__new__(CrossEntropyNode)
-        node.divisor, node.weights = divisor, weights
+        node.divisor, node.weights, node.dx = divisor, weights, dx
         record(y, node, READS_A | READS_C, y_pred, both, given)
     return y
 

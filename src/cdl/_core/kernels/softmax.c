@@ -68,12 +68,12 @@ static void short_logsumexp(const real *x, real *y, size_t rows, size_t n) {
     }
 }
 
-/* A row of y from its exponentials e, of which block b was shifted by shifts[b]; e may be y */
-VEC void scale_blocks(const real *e, real *y, size_t n, RowSum row, const real *shifts, int stream) {
+/* Row r of y from its exponentials e, which may be y */
+VEC void scale_row(const real *e, real *y, size_t n, const Sums *s, size_t r, int stream) {
     size_t block = block_of(n);
     for (size_t at = 0, b = 0; at < n; at += block, b++) {
         size_t length = n - at < block ? n - at : block;
-        real factor = (shifts[b] == row.shift ? 1 : exp_of(shifts[b] - row.shift)) / row.total;
+        real factor = block_factor(s, r, b, n);
         ALONG(y + at, i, count, length, stream)
         v_put(y + at + i, v_load_n(e + at + i, count) * factor, count, stream);
     }
@@ -85,18 +85,14 @@ void KERNEL(softmax_forward)(const void *xs, void *ys, size_t rows, size_t n, in
         short_softmax(xs, ys, rows, n, 0);
         return;
     }
-    enum { KEPT = 32768 / sizeof(real) }; /* a row of exponentials that waits in L2 for its sum */
-    real kept[KEPT], shifts[MOST_BLOCKS];
-    for (size_t r = 0; r < rows; r++) {
-        const real *x = (const real *)xs + r * n;
-        real *y = (real *)ys + r * n;
-        if (stream && n <= KEPT) {
-            RowSum row = row_exp_sum(x, kept, n, shifts);
-            scale_blocks(kept, y, n, row, shifts, 1);
-        } else {
-            RowSum row = row_exp_sum(x, y, n, shifts);
-            scale_blocks(y, y, n, row, shifts, 0);
-        }
+    real kept[KEPT];
+    Sums sums;
+    int aside = stream && (n <= KEPT / GROUP || (n > BLOCK && n <= KEPT));
+    GROUPS(top, members, rows, n) {
+        real *y = (real *)ys + top * n, *e = aside ? kept : y;
+        exp_sums((const real *)xs + top * n, e, NULL, members, n, &sums);
+        for (size_t r = 0; r < members; r++)
+            scale_row(e + r * n, y + r * n, n, &sums, r, aside);
     }
     stream_end(stream);
 }
@@ -117,16 +113,18 @@ void KERNEL(softmax_backward)(const void *ys, const void *gs, void *dxs, size_t 
 }
 
 /* y[r] = log of the sum of e^x[r, :] */
-void KERNEL(logsumexp_forward)(const void *x, void *y, size_t rows, size_t n) {
+void KERNEL(logsumexp_forward)(const void *xs, void *y, size_t rows, size_t n) {
     if (n - 1 < CDL_SHORT_ROW) {
-        short_logsumexp(x, y, rows, n);
+        short_logsumexp(xs, y, rows, n);
         return;
     }
-    real shift[GROUP], rest[GROUP];
-    GROUPS(top, count) {
-        group_logsumexp((const real *)x + top * n, count, n, shift, rest, NULL);
-        for (size_t r = 0; r < count; r++)
-            ((real *)y)[top + r] = shift[r] + rest[r];
+    Sums sums;
+    GROUPS(top, members, rows, n) {
+        const real *x = (const real *)xs + top * n;
+        exp_sums(x, NULL, NULL, members, n, &sums);
+        log_sums(x, members, n, &sums);
+        for (size_t r = 0; r < members; r++)
+            ((real *)y)[top + r] = sums.shift[r] + sums.log[r];
     }
 }
 
@@ -146,13 +144,18 @@ void KERNEL(log_softmax_forward)(const void *xs, void *ys, size_t rows, size_t n
         short_softmax(xs, ys, rows, n, 1);
         return;
     }
-    for (size_t r = 0; r < rows; r++) {
-        const real *x = (const real *)xs + r * n;
-        real *y = (real *)ys + r * n;
-        RowSum row = row_exp_sum(x, NULL, n, NULL);
-        real rest = v_log(v_set(row.total))[0];
-        ALONG(y, i, count, n, stream)
-        v_put(y + i, (v_load_n(x + i, count) - row.shift) - rest, count, stream);
+    Sums sums;
+    GROUPS(top, members, rows, n) {
+        const real *xg = (const real *)xs + top * n;
+        exp_sums(xg, NULL, NULL, members, n, &sums);
+        for (size_t r = 0; r < members; r += VLEN)
+            v_store_n(sums.log + r, v_log(v_load_n(sums.total + r, members - r)), members - r);
+        for (size_t r = 0; r < members; r++) {
+            const real *x = xg + r * n;
+            real *y = (real *)ys + (top + r) * n;
+            ALONG(y, i, count, n, stream)
+            v_put(y + i, (v_load_n(x + i, count) - sums.shift[r]) - sums.log[r], count, stream);
+        }
     }
     stream_end(stream);
 }
