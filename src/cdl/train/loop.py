@@ -3,8 +3,9 @@ import math
 
 import numpy as np
 
-from cdl import losses, optim
+from cdl import optim
 from cdl._core.tape import enter_inference, leave_inference
+from cdl.losses import LOSSES
 from cdl.optim import Optimizer
 from cdl.random import generator
 from cdl.train.history import History
@@ -16,8 +17,6 @@ __all__ = ["evaluate", "fit"]
 # Samples up to this size are put in their new order once an epoch; larger ones batch by batch, to save the memory.
 _REORDER_BYTES = 1 << 28
 
-LOSSES = {"cross_entropy": losses.cross_entropy, "binary_cross_entropy": losses.binary_cross_entropy,
-          "mse": losses.mse, "mae": losses.mae}
 OPTIMIZERS = {"adam": optim.Adam, "sgd": optim.SGD}
 
 
