@@ -1,5 +1,6 @@
 """Every loss, once: its formula in NumPy, its torch counterpart, what its targets and predictions are drawn from, what it
-refuses."""
+refuses.
+"""
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -100,7 +101,8 @@ ROWS = [
         lambda torch, F, t, z: F.kl_div(F.log_softmax(z, -1), t, reduction="none").sum(-1), distribution, normal, rows=True),
     Row("hinge", cdl.hinge, lambda t, p: np.maximum(0, 1 - t * p),
         lambda torch, F, t, p: torch.relu(1 - t * p), signs, normal,
-        raises=(SHAPE, ([1.0, 0.0], [1.0, 1.0], ValueError, r"labels -1 and 1 \(2 \* y - 1 of 0 and 1\), got 0.0 \(position 1"))),
+        raises=(SHAPE, ([1.0, 0.0], [1.0, 1.0], ValueError,
+                        r"labels -1 and 1 \(2 \* y - 1 of 0 and 1\), got 0.0 \(position 1"))),
     Row("cosine_loss", cdl.cosine_loss, lambda t, p: 1 - (t * p).sum(-1) / np.sqrt((t * t).sum(-1) * (p * p).sum(-1)),
         lambda torch, F, t, p: F.cosine_embedding_loss(t.reshape(-1, t.shape[-1]), p.reshape(-1, p.shape[-1]),
                                                        torch.ones(t.numel() // t.shape[-1]), reduction="none")

@@ -85,10 +85,9 @@ def test_torch_agrees(row, shape):
     np.testing.assert_allclose(x.grad.numpy(), z.grad.numpy(), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("soft, ignored", [(False, None), (False, 1), (False, -100), (True, None)])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("ignored", [None, 1, -100])
 @pytest.mark.parametrize("shape", [(9, 5), (64, 200), (3, 5000)])
 def test_torch_agrees_on_the_options_of_cross_entropy(soft, smoothing, weighted, ignored, shape):
     torch = pytest.importorskip("torch")
@@ -96,8 +95,6 @@ def test_torch_agrees_on_the_options_of_cross_entropy(soft, smoothing, weighted,
     z = rng.standard_normal(shape).astype(np.float32)
     t = rng.dirichlet(np.ones(shape[1]), shape[0]).astype(np.float32) if soft else rng.integers(0, shape[1], shape[0])
     if ignored is not None:
-        if soft:
-            pytest.skip("only labels are ignored")
         t[::3] = ignored
     w = rng.uniform(0.1, 2, shape[1]).astype(np.float32) if weighted else None
     for reduction in ("mean", "sum", "none"):
@@ -157,7 +154,7 @@ def test_nothing_is_learned_from_a_vector_of_no_length():
 
 def test_probabilities_of_cross_entropy():
     with pytest.raises(ValueError, match=r"y_pred must hold probabilities, 0 to 1, got -0.1 \(position 1"):
-        cdl.cross_entropy([0], [[1.1, -0.1]], from_logits=False)
+        cdl.cross_entropy([0], [[1.0, -0.1]], from_logits=False)
     assert np.isnan(cdl.cross_entropy([0], [[np.nan, 0.5]], from_logits=False))
     with pytest.raises(ValueError, match="delta must be positive"):
         cdl.huber([1.0], [1.0], delta=0)

@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "SGD", "Adam", "AdamOptimizer", "AdamW", "GradientError", "Model", "Sequential", "Tensor", "clear_memory", "evaluate",
     "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats",
-    "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad", "xavier_initialization",
+    "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad",
+    "xavier_initialization",
     *losses.__all__, *nn.__all__, *ops.__all__,
 ]

@@ -314,7 +314,7 @@ cdef Weights weights_of(Tensor y_true, Tensor x, bint labels, double smoothing, 
 
 cdef double sum_of(Tensor both, Py_ssize_t rows) noexcept:
     """The sum of the losses, the second row of `both`, in double and in four parts: one would wait for each addition."""
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t i
     cdef double[4] parts = [0, 0, 0, 0]
     if both.kind == F32:
         for i in range(rows):

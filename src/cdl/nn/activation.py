@@ -1,6 +1,8 @@
 """Activations as layers, and the names by which other layers take them."""
 from functools import partial
 
+import numpy as np
+
 from cdl._core.tensor import Tensor
 from cdl.nn.layer import Layer
 from cdl.ops import (
@@ -33,6 +35,9 @@ FUSED = {"elu": elu, "gelu": gelu, "gelu_tanh": partial(gelu, approximate="tanh"
 ROWWISE = {"log_softmax": log_softmax, "softmax": softmax}
 
 
+_NOTHING = np.zeros((0,) * 8)       # no element, but any axis
+
+
 def check_activation(name, who):
     """Raise ValueError, with the list of known ones, for a name that is no activation."""
     if name is not None and name != "linear" and name not in FUSED and name not in ROWWISE:
@@ -48,7 +53,8 @@ class _Activation(Layer):
         return super().__new__(cls) if x is None else cls.function(x, *arguments, **options)
 
     def __init__(self, x=None, **options):
-        type(self).function(0.5 if options else [0.5], **options)       # options that it does not have, or are wrong
+        if options:     # those that it does not have, and wrong ones, are told now
+            type(self).function(_NOTHING, **options)
         self._options = options
         self._function = partial(type(self).function, **options) if options else type(self).function
 
@@ -125,7 +131,7 @@ class PReLU(_Activation):
     --------
     >>> import cdl
     >>> cdl.PReLU()([[-4.0, 4.0]])
-    Tensor([[-1.,  4.]], dtype=float32, requires_grad=True)
+    Tensor([[-1.,  4.]], requires_grad=True)
     >>> cdl.PReLU([-4.0, 4.0], 0.5)
     array([-2.,  4.])
     """
