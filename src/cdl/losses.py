@@ -6,8 +6,10 @@ by the sum of the weights of these elements; it is 0 where they are all 0.
 import numpy as np
 
 from cdl._core import check
+from cdl._core.kernels import LOSS
+from cdl._core.loss import loss as fused
 from cdl._core.tensor import Tensor
-from cdl.ops import abs, clip, cross_entropy, log, log_softmax, mean, relu, softplus, sqrt, square, sum
+from cdl.ops import abs, clip, cross_entropy, log, log_softmax, mean, sqrt, square, sum
 
 __all__ = ["binary_cross_entropy", "cosine_loss", "cross_entropy", "hinge", "huber", "kl_divergence", "l1_penalty",
            "l2_penalty", "mae", "mse"]
@@ -30,7 +32,7 @@ def mse(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     Returns
     -------
     Tensor or NumPy value
-        Without axes, or of the inputs' shape with "none".
+        Without axes, or of the inputs' shape with "none"; in the precision of y_pred.
 
     Raises
     ------
@@ -50,8 +52,7 @@ def mse(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     >>> float(cdl.mse([1.0, 2.0], [1.0, 4.0], sample_weight=[3, 1]))
     1.0
     """
-    y_true, y_pred = _pair(y_true, y_pred, "mse")
-    return _reduce(square(y_true - y_pred), sample_weight, reduction, "mse")
+    return _each("mse", "mse", y_true, y_pred, sample_weight, reduction)
 
 
 def mae(y_true, y_pred, *, sample_weight=None, reduction="mean"):
@@ -65,8 +66,7 @@ def mae(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     >>> float(cdl.mae([1.0, 2.0], [1.0, 4.0]))
     1.0
     """
-    y_true, y_pred = _pair(y_true, y_pred, "mae")
-    return _reduce(abs(y_true - y_pred), sample_weight, reduction, "mae")
+    return _each("mae", "mae", y_true, y_pred, sample_weight, reduction)
 
 
 def huber(y_true, y_pred, *, delta=1.0, sample_weight=None, reduction="mean"):
@@ -91,10 +91,7 @@ def huber(y_true, y_pred, *, delta=1.0, sample_weight=None, reduction="mean"):
     """
     if not 0 < delta < float("inf"):
         raise ValueError(f"huber: delta must be positive and finite, got {delta}")
-    y_true, y_pred = _pair(y_true, y_pred, "huber")
-    e = y_pred - y_true
-    inside = clip(e, -delta, delta)
-    return _reduce(inside * (e - 0.5 * inside), sample_weight, reduction, "huber")
+    return _each("huber", "huber", y_true, y_pred, sample_weight, reduction, delta)
 
 
 def binary_cross_entropy(y_true, y_pred, *, from_logits=False, sample_weight=None, reduction="mean", epsilon=1e-15):
@@ -135,18 +132,16 @@ def binary_cross_entropy(y_true, y_pred, *, from_logits=False, sample_weight=Non
     >>> float(cdl.binary_cross_entropy([1.0], [-1000.0], from_logits=True))
     1000.0
     """
-    y_true, y_pred = _pair(y_true, y_pred, "binary_cross_entropy", nan=True)
+    who = "binary_cross_entropy"
     if not 0 < epsilon < 0.5:
-        raise ValueError(f"binary_cross_entropy: epsilon must be in (0, 0.5), got {epsilon}")
-    check.probabilities(y_true, "binary_cross_entropy", "y_true")
+        raise ValueError(f"{who}: epsilon must be in (0, 0.5), got {epsilon}")
+    check.probabilities(y_true, who, "y_true")
     if from_logits:
-        each = y_true * softplus(-y_pred) + (1 - y_true) * softplus(y_pred)
-    else:
-        check.probabilities(y_pred, "binary_cross_entropy", "y_pred", nan=True)
-        epsilon = max(epsilon, 2.0 ** -53 if y_pred.dtype.itemsize == 8 and y_pred.dtype.kind == "f" else 2.0 ** -24)
-        p = clip(y_pred, epsilon, 1 - epsilon)
-        each = -(y_true * log(p) + (1 - y_true) * log(1 - p))
-    return _reduce(each, sample_weight, reduction, "binary_cross_entropy")
+        return _each(who, "binary_logits", y_true, y_pred, sample_weight, reduction)
+    check.probabilities(y_pred, who, "y_pred", nan=True)
+    y_pred = y_pred if isinstance(y_pred, Tensor) else np.asarray(y_pred)
+    epsilon = max(epsilon, 2.0 ** (-53 if y_pred.dtype == np.float64 else -24))
+    return _each(who, "binary", y_true, y_pred, sample_weight, reduction, epsilon)
 
 
 def kl_divergence(y_true, y_pred, *, from_logits=False, sample_weight=None, reduction="mean"):
@@ -179,7 +174,7 @@ def kl_divergence(y_true, y_pred, *, from_logits=False, sample_weight=None, redu
     >>> round(float(cdl.kl_divergence([[1.0, 0.0]], [[0.5, 0.5]])), 4)
     0.6931
     """
-    y_true, y_pred = _pair(y_true, y_pred, "kl_divergence", nan=True, rows=True)
+    y_true, y_pred = _vectors(y_true, y_pred, "kl_divergence")
     check.probabilities(y_true, "kl_divergence", "y_true")
     if from_logits:
         log_p = log_softmax(y_pred)
@@ -210,10 +205,9 @@ def hinge(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     >>> cdl.hinge([1.0, -1.0], [0.25, -3.0], reduction="none")
     array([0.75, 0.  ])
     """
-    y_true, y_pred = _pair(y_true, y_pred, "hinge", nan=True)
     labels = np.asarray(y_true)
     check.require(labels, (labels == 1) | (labels == -1), "hinge", "y_true", "hold labels -1 and 1 (2 * y - 1 of 0 and 1)")
-    return _reduce(relu(1 - y_true * y_pred), sample_weight, reduction, "hinge")
+    return _each("hinge", "hinge", y_true, y_pred, sample_weight, reduction)
 
 
 def cosine_loss(y_true, y_pred, *, sample_weight=None, reduction="mean"):
@@ -239,7 +233,8 @@ def cosine_loss(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     >>> cdl.cosine_loss([[1.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [0.0, 3.0]], reduction="none")
     array([0., 1.])
     """
-    y_true, y_pred = _pair(y_true, y_pred, "cosine_loss", rows=True)
+    y_true, y_pred = _vectors(y_true, y_pred, "cosine_loss")
+    check.no_nan(y_true, "cosine_loss", "y_true")
     lengths = [sqrt(clip(sum(square(y), axis=-1), 1e-16)) for y in (y_true, y_pred)]
     each = 1 - sum(y_true * y_pred, axis=-1) / (lengths[0] * lengths[1])
     return _reduce(each, sample_weight, reduction, "cosine_loss")
@@ -311,15 +306,21 @@ def _penalty(of_each, params, strength, who):
 
 
 # --- what the losses share --------------------------------------------------------------------------------------------
-def _pair(y_true, y_pred, who, *, nan=False, rows=False):
-    """Both as arrays or Tensors of one shape; NaN targets are refused unless `nan`: then the caller looks itself."""
+def _each(who, op, y_true, y_pred, sample_weight, reduction, q=0.0):
+    """A loss of kernels/loss.def; a NaN among the targets is looked for where the loss is NaN."""
+    loss = fused(who, LOSS[op], y_true, y_pred, "none" if sample_weight is not None else reduction, q)
+    if np.isnan(loss.item() if loss.ndim == 0 else np.asarray(loss).sum()):
+        check.no_nan(y_true, who, "y_true")
+    return loss if sample_weight is None else _reduce(loss, sample_weight, reduction, who)
+
+
+def _vectors(y_true, y_pred, who):
+    """Both as arrays or Tensors of one shape, which has a last axis."""
     y_true, y_pred = (y if isinstance(y, Tensor) else np.asarray(y) for y in (y_true, y_pred))
     if y_true.shape != y_pred.shape:
         raise ValueError(f"{who}: y_true and y_pred must have the same shape, got {y_true.shape} and {y_pred.shape}")
-    if rows and not y_true.shape:
+    if not y_true.shape:
         raise ValueError(f"{who}: expected vectors along the last axis, got numbers without axes")
-    if not nan:
-        check.no_nan(y_true, who, "y_true")
     return y_true, y_pred
 
 

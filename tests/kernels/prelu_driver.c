@@ -32,7 +32,8 @@ static void run(size_t rows, size_t n, size_t step, int end) {
         good &= y[i] == (x[i] > 0 ? g[i] : slope[i % n * step] * g[i]);
     check(good, "prelu's gradient");
     for (size_t j = 0; j < (step ? n : 1); j++)
-        check(WIDE(fabs)(sums[j] - exact[j]) <= (wide)((double)rows * (double)n * EPSILON) * size[j], "the slope's gradient");
+        check(WIDE(fabs)(sums[j] - exact[j]) <= (wide)((double)rows * (double)n * EPSILON) * size[j],
+              "the slope's gradient");
     free(sums), free(exact), free(size);
 }
 

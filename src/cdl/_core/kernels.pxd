@@ -4,6 +4,7 @@ from libc.stdint cimport int64_t
 cdef extern from "kernels.h" nogil:
     enum: CDL_UNARY_COUNT
     enum: CDL_BINARY_COUNT
+    enum: CDL_LOSS_COUNT
     enum: CDL_ISA_COUNT
     # The ops that the floors below the families use by name.
     enum: BINARY_ADD "CDL_BINARY_add"
@@ -107,6 +108,9 @@ cdef extern from "kernels.h" nogil:
         void (*soft_cross_entropy_backward)(const void* x, const void* given, const cdl_targets* t, const void* lse,
                                             const void* g, size_t g_step, void* dx, size_t rows, size_t n,
                                             int stream) noexcept nogil
+        void (*loss_forward)(int op, const void* t, const void* p, void* each, double* sum, size_t n, double q) noexcept nogil
+        void (*loss_backward)(int op, const void* t, const void* p, const void* g, size_t g_step, void* dp, void* dt,
+                              size_t n, double q) noexcept nogil
         void (*prelu_forward)(const void* x, const void* slope, size_t step, void* y, size_t rows, size_t n) noexcept nogil
         void (*prelu_backward)(const void* x, const void* slope, size_t step, const void* g, void* dx, void* dslope,
                                size_t rows, size_t n) noexcept nogil
@@ -123,6 +127,7 @@ cdef extern from "kernels.h" nogil:
     const char* const* cdl_isa_names
     const char* const* cdl_unary_names
     const char* const* cdl_binary_names
+    const char* const* cdl_loss_names
     # What the backward of an op reads: bits of X or A (1), B (2), Y (4).
     const unsigned char* cdl_unary_saved
     const unsigned char* cdl_binary_saved

@@ -113,6 +113,11 @@ ROWS = [
         for kind, title in (("softmax", "softmax"), ("cross_entropy", "cross-entropy"))
         for rows, n in ((12288, 128), (2048, 8192), (128, 10))
     ),
+    *(
+        Row("losses", f"{name} 1M forward + backward", "loss", (name, 1 << 20))
+        for name in ("mse", "mae", "huber", "binary_cross_entropy")
+    ),
+    Row("losses", "PReLU (4096, 256), a slope each, forward + backward", "prelu", (4096, 256)),
     # Ten steps of Adam divide small gradients by small roots: 1e-3 is what float32 leaves of them.
     Row("small", "train step of a 4-16-3 MLP, batch 16", "step", (16, *TINY), micros=4, tolerance=1e-3, threads=(1,)),
     Row("small", "predict of a 4-16-3 MLP, batch 1", "predict", (1, *TINY), micros=2, threads=(1,)),

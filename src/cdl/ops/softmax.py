@@ -65,7 +65,8 @@ def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, igno
                   sample_weight=None, reduction="mean"):
     """Cross-entropy of predicted class scores, -sum_c t_c log softmax(y_pred)_c, natural logarithm, per row.
 
-    Forward and backward are one pass each over the scores, whatever the options.
+    Forward and backward are one pass each over the scores, whatever the options; where labels are given and a gradient is
+    wanted, the forward of a mean or sum computes it as well, so that the exponentials are taken once.
 
     Parameters
     ----------
@@ -81,7 +82,8 @@ def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, igno
     class_weight : array_like, optional
         One factor a class, 0 or more, multiplied with t.
     sample_weight : array_like, optional
-        One factor a row, 0 or more, multiplied with its loss. A row of weight 0 is not looked at.
+        One factor a row, 0 or more, multiplied with its loss. Whatever the scores of a row of weight 0 hold, NaN too, it
+        adds nothing.
     reduction : {"mean", "sum", "none"}
         Over rows; "none" gives a loss a row. The mean is the sum divided by the sum of the rows' weights, a row's weight
         being its sample weight (or 1) and, where labels are given, times the class weight of its label. It is 0 where
