@@ -5,5 +5,6 @@ ISA: str
 CPU_ISA: str
 UNARY: Mapping[str, int]
 BINARY: Mapping[str, int]
+LOSS: Mapping[str, int]
 
 def fma_peak(precision: int, iterations: int) -> float: ...

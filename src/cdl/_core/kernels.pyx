@@ -6,6 +6,7 @@ cdef list _names(const char* const* names, int count):
 
 ISAS = _names(cdl_isa_names, CDL_ISA_COUNT)
 UNARY = {name: i for i, name in enumerate(_names(cdl_unary_names, CDL_UNARY_COUNT))}
+LOSS = {name: i for i, name in enumerate(_names(cdl_loss_names, CDL_LOSS_COUNT))}
 BINARY = {name: i for i, name in enumerate(_names(cdl_binary_names, CDL_BINARY_COUNT))}
 
 

@@ -84,6 +84,58 @@ def unary_grad(d):
     return run, outputs
 
 
+def softmax(d):
+    """The function and .backward(g)."""
+    x, g = cdl.Tensor(d.x, requires_grad=True), cdl.Tensor(d.g)
+
+    def run():
+        x.grad = None
+        y = cdl.softmax(x)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().data, np.asarray(x.grad)]
+
+
+def cross_entropy(d):
+    """The function and .backward()."""
+    x = cdl.Tensor(d.x, requires_grad=True)
+
+    def run():
+        x.grad = None
+        loss = cdl.cross_entropy(d.y, x)
+        loss.backward()
+        return loss
+
+    return run, lambda: [run().data, np.asarray(x.grad)]
+
+
+def loss(d):
+    """The function and .backward()."""
+    f, t, p = getattr(cdl, d.name), cdl.Tensor(d.t), cdl.Tensor(d.p, requires_grad=True)
+
+    def run():
+        p.grad = None
+        value = f(t, p)
+        value.backward()
+        return value
+
+    return run, lambda: [run().data, np.asarray(p.grad)]
+
+
+def prelu(d):
+    """The function and .backward(g)."""
+    x, slope, g = cdl.Tensor(d.x, requires_grad=True), cdl.Tensor(d.slope, requires_grad=True), cdl.Tensor(d.g)
+
+    def run():
+        x.grad = slope.grad = None
+        y = cdl.prelu(x, slope)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().data, np.asarray(x.grad), np.asarray(slope.grad)]
+
+
 def _model(params):
     w1, _, w2, _ = params
     model = cdl.Sequential([cdl.Dense(w1.shape[1], activation="relu"), cdl.Dense(w2.shape[1])])

@@ -62,6 +62,56 @@ def unary_grad(d):
     return run, lambda: list(run())
 
 
+def softmax(d):
+    """The function and its vector-Jacobian product in one compiled call."""
+
+    def both(x, g):
+        y, pull = jax.vjp(jax.nn.softmax, x)
+        return y, pull(g)[0]
+
+    run = _call(both, d.x, d.g)
+    return run, lambda: list(run())
+
+
+def cross_entropy(d):
+    """value_and_grad."""
+
+    def loss(x, y):
+        return -jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], axis=1).mean()
+
+    run = _call(jax.value_and_grad(loss), d.x, d.y)
+    return run, lambda: list(run())
+
+
+def _huber(e):
+    return jnp.where(jnp.abs(e) <= 1, e * e / 2, jnp.abs(e) - 0.5)
+
+
+LOSSES = {
+    "mse": lambda p, t: jnp.square(p - t).mean(),
+    "mae": lambda p, t: jnp.abs(p - t).mean(),
+    "huber": lambda p, t: _huber(p - t).mean(),
+    "binary_cross_entropy": lambda p, t: -(t * jnp.log(p) + (1 - t) * jnp.log(1 - p)).mean(),
+}
+
+
+def loss(d):
+    """value_and_grad."""
+    run = _call(jax.value_and_grad(LOSSES[d.name]), d.p, d.t)
+    return run, lambda: list(run())
+
+
+def prelu(d):
+    """The function and its vector-Jacobian product in one compiled call."""
+
+    def both(x, slope, g):
+        y, pull = jax.vjp(lambda x, slope: jnp.where(x > 0, x, slope * x), x, slope)
+        return (y, *pull(g))
+
+    run = _call(both, d.x, d.slope, d.g)
+    return run, lambda: list(run())
+
+
 def _logits(params, x):
     w1, b1, w2, b2 = params
     return jax.nn.relu(x @ w1 + b1) @ w2 + b2

@@ -70,6 +70,73 @@ def unary_grad(d):
     return run, run
 
 
+def softmax(d):
+    """In place but for y and dx."""
+
+    def run():
+        y = d.x - d.x.max(axis=1, keepdims=True)
+        np.exp(y, out=y)
+        y /= y.sum(axis=1, keepdims=True)
+        dx = d.g - np.einsum("ij,ij->i", d.g, y)[:, None]
+        dx *= y
+        return y, dx
+
+    return run, lambda: list(run())
+
+
+def cross_entropy(d):
+    """The exponentials become the gradient in place."""
+    rows = np.arange(len(d.x))
+
+    def run():
+        p = d.x - d.x.max(axis=1, keepdims=True)
+        loss = -p[rows, d.y].mean()
+        np.exp(p, out=p)
+        total = p.sum(axis=1, keepdims=True)
+        loss += np.log(total).mean()
+        p /= total * np.float32(len(p))
+        p[rows, d.y] -= np.float32(1 / len(p))
+        return loss, p
+
+    return run, lambda: list(run())
+
+
+def _huber(e):
+    inside = np.clip(e, -1, 1)
+    return inside * (e - inside * np.float32(0.5)), inside
+
+
+LOSSES = {
+    "mse": lambda t, e, p: (e * e, 2 * e),
+    "mae": lambda t, e, p: (np.abs(e), np.sign(e)),
+    "huber": lambda t, e, p: _huber(e),
+    "binary_cross_entropy": lambda t, e, p: (-(t * np.log(p) + (1 - t) * np.log(1 - p)), e / (p * (1 - p))),
+}
+
+
+def loss(d):
+    """The formula and its derivative."""
+    f = LOSSES[d.name]
+
+    def run():
+        each, slope = f(d.t, d.p - d.t, d.p)
+        slope *= np.float32(1 / len(d.p))
+        return each.mean(), slope
+
+    return run, lambda: list(run())
+
+
+def prelu(d):
+    """np.where, three times."""
+
+    def run():
+        above = d.x > 0
+        y, dx = np.where(above, d.x, d.slope * d.x), np.where(above, d.g, d.slope * d.g)
+        return y, dx, np.where(above, 0, d.x * d.g).sum(axis=0)
+
+    return run, lambda: list(run())
+
+
 def _gradients(params, x, y):
     return reference.loss_and_gradients(params, x, y)
 

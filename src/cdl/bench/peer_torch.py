@@ -98,6 +98,62 @@ def unary_grad(d):
     return run, outputs
 
 
+def softmax(d):
+    """The function and .backward(g)."""
+    x, g = torch.from_numpy(d.x).requires_grad_(), torch.from_numpy(d.g)
+
+    def run():
+        x.grad = None
+        y = torch.softmax(x, 1)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().detach().numpy(), x.grad.numpy()]
+
+
+def cross_entropy(d):
+    """F.cross_entropy and .backward()."""
+    x, y = torch.from_numpy(d.x).requires_grad_(), torch.from_numpy(d.y)
+
+    def run():
+        x.grad = None
+        loss = F.cross_entropy(x, y)
+        loss.backward()
+        return loss
+
+    return run, lambda: [run().item(), x.grad.numpy()]
+
+
+LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss, "binary_cross_entropy": F.binary_cross_entropy}
+
+
+def loss(d):
+    """The function and .backward()."""
+    f, t, p = LOSSES[d.name], torch.from_numpy(d.t), torch.from_numpy(d.p).requires_grad_()
+
+    def run():
+        p.grad = None
+        value = f(p, t)
+        value.backward()
+        return value
+
+    return run, lambda: [run().item(), p.grad.numpy()]
+
+
+def prelu(d):
+    """F.prelu and .backward(g); its channels stand second, which of two axes is the last."""
+    x, slope, g = (torch.from_numpy(a) for a in (d.x, d.slope, d.g))
+    x.requires_grad_(), slope.requires_grad_()
+
+    def run():
+        x.grad = slope.grad = None
+        y = F.prelu(x, slope)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().detach().numpy(), x.grad.numpy(), slope.grad.numpy()]
+
+
 def _model(params):
     w1, b1, w2, b2 = (torch.from_numpy(p.copy()) for p in params)
     model = torch.nn.Sequential(torch.nn.Linear(*w1.shape), torch.nn.ReLU(), torch.nn.Linear(*w2.shape))

@@ -183,6 +183,59 @@ def unary_grad(op, n):
     return data, [y, data.g * DERIVATIVE[op](data.x.astype(float))]
 
 
+def softmax(rows, n):
+    """y = softmax(x) along each row, and dx = y (g - sum of g y)."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-4, 4, (rows, n)).astype(np.float32)
+    g = rng.uniform(-1, 1, (rows, n)).astype(np.float32)
+    y = np.exp(x.astype(float))
+    y /= y.sum(axis=1, keepdims=True)
+    return SimpleNamespace(x=x, g=g), [y, y * (g - (g * y).sum(axis=1, keepdims=True))]
+
+
+def cross_entropy(rows, n):
+    """The mean cross-entropy of logits x with class labels, and its gradient."""
+    rng = np.random.default_rng(0)
+    data = SimpleNamespace(x=rng.uniform(-4, 4, (rows, n)).astype(np.float32), y=rng.integers(0, n, rows))
+    p = np.exp(data.x.astype(float))
+    p /= p.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(rows), data.y]).mean()
+    p[np.arange(rows), data.y] -= 1
+    return data, [loss, p / rows]
+
+
+def _huber(e):
+    return np.where(abs(e) <= 1, e * e / 2, abs(e) - 0.5), np.clip(e, -1, 1)
+
+
+# The losses of targets t and predictions p, and their derivative by p.
+LOSSES = {
+    "mse": lambda t, p: ((p - t) ** 2, 2 * (p - t)),
+    "mae": lambda t, p: (abs(p - t), np.sign(p - t)),
+    "huber": lambda t, p: _huber(p - t),
+    "binary_cross_entropy": lambda t, p: (-(t * np.log(p) + (1 - t) * np.log(1 - p)), (p - t) / (p * (1 - p))),
+}
+
+
+def loss(name, n):
+    """The mean loss, and its gradient by the predictions."""
+    rng = np.random.default_rng(0)
+    share = name == "binary_cross_entropy"
+    p = (rng.uniform(0.05, 0.95, n) if share else rng.standard_normal(n)).astype(np.float32)
+    t = ((rng.random(n) > 0.5) if share else rng.standard_normal(n)).astype(np.float32)
+    each, slope = LOSSES[name](t.astype(float), p.astype(float))
+    return SimpleNamespace(name=name, t=t, p=p), [each.mean(), slope / n]
+
+
+def prelu(rows, n):
+    """y, and the gradients of x and of one slope a column."""
+    rng = np.random.default_rng(0)
+    x, g = rng.standard_normal((2, rows, n)).astype(np.float32)
+    slope = rng.uniform(0, 0.5, n).astype(np.float32)
+    y, dx = (np.where(x > 0, a, slope.astype(float) * a) for a in (x, g))
+    return SimpleNamespace(x=x, g=g, slope=slope), [y, dx, np.where(x > 0, 0, x.astype(float) * g).sum(axis=0)]
+
+
 def idiom(name):
     """One line of NumPy over arrays of 1024 × 1024."""
     rng = np.random.default_rng(0)

@@ -3,8 +3,8 @@ import math
 
 import numpy as np
 
-from cdl import losses
 from cdl._core.tape import enter_inference, leave_inference
+from cdl.losses import LOSSES
 from cdl.optim import OPTIMIZERS, Optimizer
 from cdl.random import generator
 from cdl.train.history import History
@@ -15,9 +15,6 @@ __all__ = ["evaluate", "fit"]
 
 # Samples up to this size are put in their new order once an epoch; larger ones batch by batch, to save the memory.
 _REORDER_BYTES = 1 << 28
-
-LOSSES = {"cross_entropy": losses.cross_entropy, "binary_cross_entropy": losses.binary_cross_entropy,
-          "mse": losses.mse, "mae": losses.mae}
 
 
 def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, callbacks=(),

@@ -15,6 +15,12 @@ const char *const cdl_binary_names[CDL_BINARY_COUNT] = {
 #undef BINARY
 };
 
+const char *const cdl_loss_names[CDL_LOSS_COUNT] = {
+#define LOSS(name, ...) #name,
+#include "loss.def"
+#undef LOSS
+};
+
 const unsigned char cdl_unary_saved[CDL_UNARY_COUNT] = {
 #define UNARY(name, saved, ...) CDL_SAVED_##saved,
 #include "unary.def"

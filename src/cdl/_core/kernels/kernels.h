@@ -23,6 +23,13 @@ enum cdl_binary {
     CDL_BINARY_COUNT
 };
 
+enum cdl_loss {
+#define LOSS(name, ...) CDL_LOSS_##name,
+#include "loss.def"
+#undef LOSS
+    CDL_LOSS_COUNT
+};
+
 /* y = f(x); p and q are the op's parameters (slope, bounds), ignored where it has none. x == y is allowed. */
 typedef void cdl_unary_forward(const void *x, void *y, size_t n, double p, double q);
 /* dx = g f'(x), from x, y = f(x) and g; an op that does not read x (or y) may be given NULL for it. dx may be g. */
@@ -44,6 +51,11 @@ typedef struct cdl_update {
 } cdl_update;
 /* One update of p from g; a, b and c are the rule's state arrays. */
 typedef void cdl_update_kernel(void *p, const void *g, void *a, void *b, void *c, size_t n, const cdl_update *u);
+/* How cross-entropy weighs rows and classes (cross_entropy.c); where NULL: 1, 1, 0. rest_sum: the sum of rest. */
+typedef struct cdl_targets {
+    const void *weight, *hot, *rest;
+    double rest_sum;
+} cdl_targets;
 
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
@@ -70,6 +82,7 @@ const cdl_kernels *cdl_kernel_table(int precision, int isa);
 extern const char *const cdl_isa_names[CDL_ISA_COUNT];
 extern const char *const cdl_unary_names[CDL_UNARY_COUNT];
 extern const char *const cdl_binary_names[CDL_BINARY_COUNT];
+extern const char *const cdl_loss_names[CDL_LOSS_COUNT];
 
 /* What the backward of an elementwise op reads: bits of the `saved` column of unary.def and binary.def. */
 enum cdl_saved {
