@@ -159,3 +159,17 @@ def test_nan_in_a_gradient_is_not_hidden():
 def test_errors(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS if row.slots])
+@pytest.mark.parametrize("dtype, small", [(np.float32, 1e-29), (np.float64, 1e-299)])
+def test_moments_without_gradient_fade_to_nothing_and_not_to_subnormals(row, dtype, small):
+    """Subnormal numbers would stay for ever, and take twenty times as long."""
+    p = np.zeros(40, dtype)
+    optimizer = row.make([p])
+    optimizer.update([p], [np.full(40, small, dtype)])
+    assert np.all(optimizer.state_dict()["state"][0][0] > 0)
+    for _ in range(60):
+        p[...] = 0      # so that no decay renews the gradient
+        optimizer.update([p], [np.zeros(40, dtype)])
+    np.testing.assert_array_equal(optimizer.state_dict()["state"][0][0], 0)
