@@ -1,32 +1,54 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
 
 from cdl._core.tensor import Tensor
 
+RULES: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]]
+
+def checked_options(group: Group, options: Mapping[str, Any]) -> dict[str, float]: ...
+def clip_gradients(
+    items: Sequence[Tensor | NDArray[Any]], max_norm: float | None, limit: float | None, who: str
+) -> float: ...
+
+class Group:
+    schedule: Callable[[int], float] | None
+    @property
+    def params(self) -> list[Tensor | NDArray[Any]]: ...
+    def keys(self) -> list[str]: ...
+    def __getitem__(self, name: str) -> Any: ...
+    def __setitem__(self, name: str, value: float | Callable[[int], float]) -> None: ...
+
 class Fused:
-    lr: float
     t: int
+    epoch: int
+    variant: bool
+    clip_norm: float | None
+    clip_value: float | None
     @property
     def params(self) -> list[Tensor | NDArray[Any]]: ...
     @property
-    def state(self) -> list[list[Tensor]]: ...
-    def __init__(self, params: Sequence[Tensor | NDArray[Any]], lr: float) -> None: ...
+    def groups(self) -> list[Group]: ...
+    @property
+    def state(self) -> list[dict[str, Tensor]]: ...
+    def __init__(
+        self,
+        params: Sequence[Tensor | NDArray[Any]] | Sequence[Mapping[str, Any]],
+        rule: str | None = None,
+        options: dict[str, Any] | None = None,
+        *,
+        variant: bool = False,
+        start: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None: ...
+    def add_group(self, group: dict[str, Any]) -> None: ...
+    def next_epoch(self) -> None: ...
     def step(self) -> None: ...
     def zero_grad(self) -> None: ...
     def update(self, params: Sequence[Tensor | NDArray[Any]], grads: Sequence[ArrayLike | Tensor]) -> None: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state: dict[str, Any]) -> None: ...
-
-class FusedAdam(Fused):
-    beta1: float
-    beta2: float
-    eps: float
-    decay: float
-    decoupled: float
-
-class FusedSGD(Fused):
-    momentum: float
-    decay: float
-    nesterov: bool
+    def required(self, group: int) -> set[str]: ...
+    def restore(
+        self, t: int, epoch: int, options: list[dict[str, float]], state: list[dict[str, NDArray[Any]]]
+    ) -> None: ...

@@ -88,6 +88,13 @@ IDIOMS = {
 
 TINY = (4, 16, 3)
 
+# Shapes of what an optimizer updates: a large network as a few matrices, and a small one as many arrays, most of them
+# vectors.
+OPTIMIZED = {
+    "11M parameters": [(1024, 1024)] * 11,
+    "1M in 60 tensors": [(224, 224), (224,), (224,)] * 20,
+}
+
 ROWS = [
     *(_gemm(n, n, n, peak=(0.94,), scale=1.9) for n in (256, 384, 512, 768)),
     *(_gemm(n, n, n, peak=(0.92,), scale=1.9) for n in (1024, 2048)),
@@ -111,5 +118,7 @@ ROWS = [
     Row("digits", "digits 64-128-10, 30 epochs, batch 32", "digits", (64, 128, 10), tolerance=0.02,
         over=(("scikit-learn, Thinc and torch", ("sklearn", "thinc", "torch", "torch-avx512"), 3),
               ("JAX", ("jax",), 2))),
+    *(Row("optim", f"{rule}, {size}", "update", (rule, size), ratio=2.0 if "60" in size else 0.95)
+      for rule in ("Adam", "RMSprop", "Momentum") for size in OPTIMIZED),
     *(Row("idioms", name, "idiom", (name,), threads=(1,)) for name in IDIOMS),
 ]
