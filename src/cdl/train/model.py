@@ -31,15 +31,18 @@ class Model(Layer):
     (5, 1)
     """
 
-    def fit(self, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, callbacks=(),
-            shuffle=True, progress=True, rng=None):
+    def fit(self, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, validation_split=0.0,
+            callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=True, progress=True,
+            rng=None):
         """Train on samples x and targets y; see `cdl.fit`, which this calls with the model."""
         return fit(self, x, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-                   validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, progress=progress, rng=rng)
+                   validation_data=validation_data, validation_split=validation_split, callbacks=callbacks,
+                   sample_weight=sample_weight, class_weight=class_weight, augment=augment, penalty=penalty,
+                   shuffle=shuffle, progress=progress, rng=rng)
 
-    def evaluate(self, x, y, *, loss, batch_size=1024):
+    def evaluate(self, x, y, *, loss, batch_size=1024, sample_weight=None):
         """The figures of this model on samples x and targets y, a dict; see `cdl.evaluate`."""
-        return evaluate(self, x, y, loss=loss, batch_size=batch_size)
+        return evaluate(self, x, y, loss=loss, batch_size=batch_size, sample_weight=sample_weight)
 
     def predict(self, x, *, batch_size=_PREDICT_BATCH):
         """The output for the input x, computed as in use (nothing dropped, nothing recorded).
