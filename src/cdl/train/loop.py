@@ -1,14 +1,15 @@
 """The training loop: what `model.fit` and `model.evaluate` do."""
 import math
+from functools import partial
 
 import numpy as np
 
 from cdl import losses
+from cdl._core.batches import Batches
 from cdl._core.tape import enter_inference, leave_inference
 from cdl._core.tensor import Tensor
 from cdl.optim import OPTIMIZERS, Optimizer
 from cdl.random import generator
-from cdl.train.batches import Batches
 from cdl.train.history import History
 from cdl.train.metrics import metrics_for
 from cdl.train.progress import Progress
@@ -36,7 +37,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
         Sizes that it does not know yet are taken from x.
     x, y : array_like
         Samples and targets, along the first axis. Floats are converted to the type of the parameters, once. Layers and
-        loss get them as Tensors on memory that is filled anew every epoch: what is to be kept must be copied.
+        loss get them as Tensors.
     loss : str or callable
         "cross_entropy" (integer labels, logits), "binary_cross_entropy", "mse", "mae", or a function
         `loss(y_true, y_pred)` whose value is one number.
@@ -104,7 +105,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     loss, callbacks, weights = _loss(loss), _callbacks(callbacks), weights_of(y, sample_weight, class_weight, "fit")
     x, y, weights, held_out = _held_out(x, y, weights, validation_data, validation_split)
     model.ensure_built(x)
-    batches = Batches(*_prepared(model, x, y), weights, batch_size, generator(rng) if shuffle else None)
+    batches, rng = Batches((*_prepared(model, x, y), weights), batch_size), generator(rng)
     held_out = held_out and (*_prepared(model, *held_out[:2]), held_out[2])
     optimizer = _optimizer(optimizer, model)
     if not any(parameter.requires_grad for parameter in model.parameters()):
@@ -114,6 +115,8 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     try:
         _call(callbacks, "on_fit_begin", model)
         for epoch in range(epochs):
+            if shuffle:
+                batches.shuffle(rng)
             with Progress(len(x), label=f"epoch {epoch + 1}/{epochs}", enabled=progress) as bar:
                 figures = {"loss": _epoch(model, batches, loss, optimizer, augment, penalty, bar)}
                 if not math.isfinite(figures["loss"]):
@@ -140,7 +143,7 @@ def _epoch(model, batches, loss, optimizer, augment, penalty, bar):
     total = counted = done = told = 0
     for x, y, weights in batches:
         if augment is not None:
-            x, y = augment(np.array(x), np.array(y))
+            x, y = augment(np.asarray(x), np.asarray(y))
         value = loss(y, model(x)) if weights is None else loss(y, model(x), sample_weight=weights)
         if penalty is not None:
             value = value + penalty(model)
@@ -269,8 +272,8 @@ def _samples(x, y, who):
 
 def _prepared(model, x, y):
     """Samples and targets as the ops read them, so that no batch is converted: labels as int64, floats as parameters."""
-    y = as_parameters(model, y)
-    return as_parameters(model, x), y.astype(np.int64) if y.dtype.kind in "iu" and y.dtype.itemsize < 8 else y
+    y = y.astype(np.int64) if y.dtype.kind in "iu" and y.dtype.itemsize < 8 else y
+    return (x, y) if x.dtype.kind != "f" and y.dtype.kind != "f" else map(partial(as_parameters, model), (x, y))
 
 
 def as_parameters(model, array):
