@@ -12,7 +12,7 @@ from cdl.data import load_digits, train_test_split
 from cdl.gradcheck import GradientError, gradcheck, value_and_grad
 from cdl.init import he_initialization, xavier_initialization
 from cdl.losses import *
-from cdl.models import Sequential, load
+from cdl.models import Residual, Sequential, load
 from cdl.nn import *
 from cdl.ops import *
 from cdl.optim import *
@@ -25,7 +25,7 @@ from cdl.train.model import Model
 __version__ = "0.1.0"
 
 __all__ = [
-    "EarlyStopping", "GradientError", "Model", "Sequential", "Tensor", "clear_memory", "evaluate",
+    "EarlyStopping", "GradientError", "Model", "Residual", "Sequential", "Tensor", "clear_memory", "evaluate",
     "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats",
     "no_grad", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad", "xavier_initialization",
     *losses.__all__, *nn.__all__, *ops.__all__, *optim.__all__,

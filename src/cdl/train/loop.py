@@ -1,6 +1,5 @@
 """The training loop: what `model.fit` and `model.evaluate` do."""
 import math
-from functools import partial
 
 import numpy as np
 
@@ -273,7 +272,7 @@ def _samples(x, y, who):
 def _prepared(model, x, y):
     """Samples and targets as the ops read them, so that no batch is converted: labels as int64, floats as parameters."""
     y = y.astype(np.int64) if y.dtype.kind in "iu" and y.dtype.itemsize < 8 else y
-    return (x, y) if x.dtype.kind != "f" and y.dtype.kind != "f" else map(partial(as_parameters, model), (x, y))
+    return as_parameters(model, x), as_parameters(model, y)
 
 
 def as_parameters(model, array):
