@@ -81,7 +81,7 @@ def test_ignored_rows():
     (([-1], [[0.0, 1.0]]), {"ignore_index": 0}, IndexError, "label -1"),
     (([0], [[0.0, 1.0]]), {"reduction": "max"}, ValueError, "reduction must be 'mean', 'sum' or 'none', got 'max'"),
     (([0], [[0.0, 1.0]]), {"label_smoothing": 2}, ValueError, "label_smoothing must be 0 to 1, got 2.0"),
-    (([0], [[0.0, 1.0]]), {"weight": [1.0]}, ValueError, r"weight must have shape \(2,\), one a class, got \(1,\)"),
+    (([0], [[0.0, 1.0]]), {"class_weight": [1.0]}, ValueError, r"class_weight must have shape \(2,\), one a class, got \(1,\)"),
     (([[1.0, 0]], [[0.0, 1.0]]), {"ignore_index": 0}, ValueError, "ignore_index needs integer labels"),
     ((0, 1.0), {}, ValueError, r"got shape \(\)"),
     (([], np.zeros((0, 3))), {}, ValueError, r"at least one row and one class, got shape \(0, 3\)"),

@@ -13,6 +13,7 @@ cdef extern from "kernels.h" nogil:
     enum: BINARY_POWER "CDL_BINARY_power"
     enum: UNARY_NEGATIVE "CDL_UNARY_negative"
     enum: UNARY_ABS "CDL_UNARY_abs"
+    enum: UNARY_SCALE "CDL_UNARY_scale"
     ctypedef void (*unary_forward_t "cdl_unary_forward *")(
         const void* x, void* y, size_t n, double p, double q) noexcept nogil
     ctypedef void (*unary_backward_t "cdl_unary_backward *")(
@@ -28,6 +29,11 @@ cdef extern from "kernels.h" nogil:
         int nesterov
     ctypedef void (*update_t "cdl_update_kernel *")(
         void* p, const void* g, void* a, void* b, void* c, size_t n, const cdl_update* u) noexcept nogil
+    ctypedef struct cdl_targets:
+        const void* weight
+        const void* hot
+        const void* rest
+        double rest_sum
 
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
@@ -53,17 +59,15 @@ cdef extern from "kernels.h" nogil:
         void (*gemm_inner)(size_t k, const void* a, const void* b, void* sum) noexcept nogil
         void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
                           void* target, Py_ssize_t target_row) noexcept nogil
-        void (*softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
-        void (*softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n) noexcept nogil
-        void (*log_softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
-        void (*log_softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*softmax_forward)(const void* x, void* y, size_t rows, size_t n, int stream) noexcept nogil
+        void (*softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n,
+                                 int stream) noexcept nogil
+        void (*log_softmax_forward)(const void* x, void* y, size_t rows, size_t n, int stream) noexcept nogil
+        void (*log_softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n,
+                                     int stream) noexcept nogil
         void (*logsumexp_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
         void (*logsumexp_backward)(const void* x, const void* y, const void* g, void* dx, size_t rows,
                                    size_t n) noexcept nogil
-        void (*cross_entropy_forward)(const void* x, const int64_t* labels, void* loss, void* lse, size_t rows,
-                                      size_t n) noexcept nogil
-        void (*cross_entropy_backward)(const void* x, const int64_t* labels, const void* lse, const void* g,
-                                       size_t g_step, void* dx, size_t rows, size_t n) noexcept nogil
         void (*cast)(const void* x, void* y, size_t n, int kind) noexcept nogil
         void (*where_forward)(const void* mask, const void* a, const void* b, void* y, size_t n, size_t sm, size_t sa,
                               size_t sb) noexcept nogil
@@ -92,14 +96,21 @@ cdef extern from "kernels.h" nogil:
                                       size_t stride, double scale) noexcept nogil
         void (*squares_backward_rows)(const void* x, const void* mean, const void* g, void* dx, size_t rows, size_t n,
                                       double scale) noexcept nogil
-        void (*cross_entropy_short_forward)(const void* x, const int64_t* labels, void* loss, void* lse, size_t rows,
-                                            size_t n) noexcept nogil
-        void (*cross_entropy_short_backward)(const void* x, const int64_t* labels, const void* lse, const void* g,
-                                             size_t g_step, void* dx, size_t rows, size_t n) noexcept nogil
-        void (*soft_cross_entropy_forward)(const void* x, const void* t, const void* lse, void* loss, size_t rows,
-                                           size_t n) noexcept nogil
-        void (*soft_cross_entropy_backward)(const void* x, const void* t, const void* lse, const void* g,
-                                            size_t g_step, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*cross_entropy_forward)(const void* x, const int64_t* labels, const cdl_targets* t, double unit,
+                                      void* loss, void* lse, void* dx, size_t rows, size_t n, int stream) noexcept nogil
+        void (*cross_entropy_backward)(const void* x, const int64_t* labels, const cdl_targets* t, const void* lse,
+                                       const void* g, size_t g_step, void* dx, size_t rows, size_t n,
+                                       int stream) noexcept nogil
+        void (*cross_entropy_short_forward)(const void* x, const int64_t* labels, const cdl_targets* t, double unit,
+                                            void* loss, void* lse, void* dx, size_t rows, size_t n) noexcept nogil
+        void (*cross_entropy_short_backward)(const void* x, const int64_t* labels, const cdl_targets* t, const void* lse,
+                                             const void* g, size_t g_step, void* dx, size_t rows,
+                                             size_t n) noexcept nogil
+        void (*soft_cross_entropy_forward)(const void* x, const void* given, const cdl_targets* t, const void* lse,
+                                           void* loss, size_t rows, size_t n) noexcept nogil
+        void (*soft_cross_entropy_backward)(const void* x, const void* given, const cdl_targets* t, const void* lse,
+                                            const void* g, size_t g_step, void* dx, size_t rows, size_t n,
+                                            int stream) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"

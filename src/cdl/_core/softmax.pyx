@@ -3,24 +3,27 @@
 The kernels work on rows; for other axes these are moved to the end, and the results back.
 """
 from libc.stdint cimport int64_t
-from libc.string cimport memset
+from libc.string cimport memcpy
 
 cimport cython
 
 from cdl._core.copy cimport contiguous, copy_of
 from cdl._core.gate cimport as_any, as_float, finish
-from cdl._core.kernels cimport SHORT_ROW, K
+from cdl._core.kernels cimport SHORT_ROW, UNARY_SCALE, K, cdl_targets
 from cdl._core.reduce cimport Layout, lay_out, mask_of, moved_last, result_for
 from cdl._core.tape cimport give, record, recording
-from cdl._core.tensor cimport (BOOL, F32, I64, ITEMSIZE, READS_A, READS_C, Node, Tensor, empty_like, fill_like,
+from cdl._core.tensor cimport (F32, I64, ITEMSIZE, READS_A, READS_C, Node, Tensor, empty_like, fill_like,
                                new_tensor, normal_axis, scalar, shape_of)
 from cdl._core.threads cimport run_tasks
 
 import numpy as np
 
+from cdl._core.check import probabilities
+
 cdef enum:
     BLOCK = 1 << 13     # elements of a task: x and y of float32 together stay in L2, and take a few µs
-    FORWARD, BACKWARD, LOSS, LOSS_BACKWARD, SOFT, SOFT_BACKWARD
+    STREAM = 1 << 24    # bytes of an output that goes past the caches: with x, y and g it would leave them anyway
+    LOSS, LOSS_BACKWARD, SOFT, SOFT_BACKWARD
 
 cdef str MEAN = "mean"     # the very string of Python's own default: told apart without a comparison
 cdef double MICROSECONDS = 0.0003       # an element: exp of 4 to 10 a nanosecond, and two more passes
@@ -34,13 +37,18 @@ cdef struct Job:
     const char* g
     char* out
     const int64_t* labels
-    const char* targets
+    const char* given
+    cdl_targets t
+    char* loss
     char* lse
+    double unit
     size_t g_step
+    bint stream
 
 
 cdef void run(void (*task)(void*, size_t) noexcept nogil, Job* job) noexcept:
     job.block = max(<size_t>BLOCK // max(job.n, 1), 1)
+    job.stream = job.rows * job.n * ITEMSIZE[job.kind] >= STREAM
     run_tasks(task, job, (job.rows + job.block - 1) // job.block, job.rows * job.n * MICROSECONDS)
 
 
@@ -50,13 +58,13 @@ cdef void softmax_task(void* job, size_t task) noexcept nogil:
     cdef size_t at = task * j.block, rows = min(j.block, j.rows - at), start = at * j.n * ITEMSIZE[j.kind]
     if j.g is NULL:
         if j.op == SOFTMAX:
-            K[j.kind].softmax_forward(j.x + start, j.out + start, rows, j.n)
+            K[j.kind].softmax_forward(j.x + start, j.out + start, rows, j.n, j.stream)
         else:
-            K[j.kind].log_softmax_forward(j.x + start, j.out + start, rows, j.n)
+            K[j.kind].log_softmax_forward(j.x + start, j.out + start, rows, j.n, j.stream)
     elif j.op == SOFTMAX:
-        K[j.kind].softmax_backward(j.y + start, j.g + start, j.out + start, rows, j.n)
+        K[j.kind].softmax_backward(j.y + start, j.g + start, j.out + start, rows, j.n, j.stream)
     else:
-        K[j.kind].log_softmax_backward(j.y + start, j.g + start, j.out + start, rows, j.n)
+        K[j.kind].log_softmax_backward(j.y + start, j.g + start, j.out + start, rows, j.n, j.stream)
 
 
 cdef Tensor in_rows(Tensor x, int mask, Layout* s):
@@ -154,50 +162,93 @@ cdef Tensor logsumexp_apply(Tensor x, int mask, bint keep):
 # --- cross-entropy ----------------------------------------------------------------------------------------------------
 cdef void loss_task(void* job, size_t task) noexcept nogil:
     cdef Job* j = <Job*>job
-    cdef size_t at = task * j.block, rows = min(j.block, j.rows - at)
-    cdef size_t start = at * j.n * ITEMSIZE[j.kind], one = at * ITEMSIZE[j.kind], g = one * j.g_step
+    cdef size_t at = task * j.block, rows = min(j.block, j.rows - at), size = ITEMSIZE[j.kind]
+    cdef size_t start = at * j.n * size, one = at * size, g = one * j.g_step
+    cdef cdl_targets t = j.t
+    if t.weight is not NULL:
+        t.weight = <const char*>t.weight + one
+    cdef char* dx = NULL if j.out is NULL else j.out + start
     if j.op == SOFT:
         K[j.kind].logsumexp_forward(j.x + start, j.lse + one, rows, j.n)
-        K[j.kind].soft_cross_entropy_forward(j.x + start, j.targets + start, j.lse + one, j.out + one, rows, j.n)
+        K[j.kind].soft_cross_entropy_forward(j.x + start, j.given + start, &t, j.lse + one, j.loss + one, rows, j.n)
     elif j.op == SOFT_BACKWARD:
-        K[j.kind].soft_cross_entropy_backward(j.x + start, j.targets + start, j.lse + one, j.g + g, j.g_step,
-                                              j.out + start, rows, j.n)
+        K[j.kind].soft_cross_entropy_backward(j.x + start, j.given + start, &t, j.lse + one, j.g + g, j.g_step, dx, rows,
+                                              j.n, j.stream)
     elif j.op == LOSS:
         if j.n <= SHORT_ROW:
-            K[j.kind].cross_entropy_short_forward(j.x + start, j.labels + at, j.out + one, j.lse + one, rows, j.n)
+            K[j.kind].cross_entropy_short_forward(j.x + start, j.labels + at, &t, j.unit, j.loss + one, j.lse + one, dx,
+                                                  rows, j.n)
         else:
-            K[j.kind].cross_entropy_forward(j.x + start, j.labels + at, j.out + one, j.lse + one, rows, j.n)
+            K[j.kind].cross_entropy_forward(j.x + start, j.labels + at, &t, j.unit, j.loss + one, j.lse + one, dx, rows,
+                                            j.n, j.stream)
     elif j.n <= SHORT_ROW:
-        K[j.kind].cross_entropy_short_backward(j.x + start, j.labels + at, j.lse + one, j.g + g, j.g_step,
-                                               j.out + start, rows, j.n)
+        K[j.kind].cross_entropy_short_backward(j.x + start, j.labels + at, &t, j.lse + one, j.g + g, j.g_step, dx, rows,
+                                               j.n)
     else:
-        K[j.kind].cross_entropy_backward(j.x + start, j.labels + at, j.lse + one, j.g + g, j.g_step, j.out + start,
-                                         rows, j.n)
+        K[j.kind].cross_entropy_backward(j.x + start, j.labels + at, &t, j.lse + one, j.g + g, j.g_step, dx, rows, j.n,
+                                         j.stream)
 
 
 @cython.final
 @cython.no_gc
 cdef class CrossEntropyNode(Node):
-    # a: the logits; b: (2, rows) whose first row is the logsumexp of each; c: labels (rows) or targets (rows, n)
+    # a: the logits; b: (2, rows) whose first row is the logsumexp of each; c: labels (rows) or probabilities (rows, n)
     cdef double divisor         # what the sum of losses was divided by; 0: not summed
-    cdef Tensor ignored         # labels as given, where some are to be ignored
-    cdef int64_t ignore
+    cdef Weights weights
+    cdef Tensor dx              # the gradient for g = 1, which the forward had at hand; for the first backward only
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
-        cdef Tensor x = contiguous(self.a), dx = empty_like(x), scale = g
-        cdef Py_ssize_t n = x.dims[x.ndim - 1], i
+        cdef Tensor x, dx = self.dx, scale = g
         cdef Job job
+        if dx is not None:
+            self.dx = None
+            return give(self.a, times(dx, g.item()), True)
+        x = contiguous(self.a)
+        dx = empty_like(x)
         if self.divisor:
             scale = scalar(g.item() / self.divisor, g.kind)
-        job.kind, job.n, job.rows, job.op = x.kind, n, self.b.dims[1], LOSS_BACKWARD if self.c.kind == I64 else SOFT_BACKWARD
+        job.kind, job.n, job.rows = x.kind, x.dims[x.ndim - 1], self.b.dims[1]
+        job.op = LOSS_BACKWARD if self.c.kind == I64 else SOFT_BACKWARD
         job.x, job.lse, job.g, job.out, job.g_step = x.ptr, self.b.ptr, scale.ptr, dx.ptr, self.divisor == 0
-        job.labels, job.targets = <int64_t*>self.c.ptr, self.c.ptr
+        job.labels, job.given = <int64_t*>self.c.ptr, self.c.ptr
+        set_targets(&job.t, self.weights)
         run(loss_task, &job)
-        if self.ignored is not None:
-            for i in range(self.ignored.size):
-                if (<int64_t*>self.ignored.ptr)[i] == self.ignore:
-                    memset(dx.ptr + i * n * ITEMSIZE[x.kind], 0, n * ITEMSIZE[x.kind])
         return give(self.a, dx, True)
+
+    cdef void release(self):
+        self.dx = self.weights = None
+        Node.release(self)
+
+
+cdef void scale_task(void* job, size_t task) noexcept nogil:
+    cdef Job* j = <Job*>job
+    cdef size_t at = task * j.block, start = at * ITEMSIZE[j.kind]
+    K[j.kind].unary_forward[UNARY_SCALE](j.out + start, j.out + start, min(j.block, j.rows - at), j.unit, 0)
+
+
+cdef Tensor times(Tensor x, double factor):
+    """x, which nobody else has, times a number."""
+    cdef Job job
+    if factor != 1:
+        job.kind, job.rows, job.n, job.out, job.unit = x.kind, x.size, 1, x.ptr, factor
+        run(scale_task, &job)
+    return x
+
+
+@cython.final
+cdef class Weights:
+    """How rows and classes are weighed (kernels/cross_entropy.c), and what the mean divides by."""
+    cdef Tensor row, hot, rest
+    cdef double rest_sum, total
+
+
+cdef void set_targets(cdl_targets* t, Weights w) noexcept:
+    t.weight = t.hot = t.rest = NULL
+    t.rest_sum = 0
+    if w is not None:
+        t.weight = w.row.ptr if w.row is not None else NULL
+        if w.hot is not None:
+            t.hot, t.rest, t.rest_sum = w.hot.ptr, w.rest.ptr, w.rest_sum
 
 
 cdef bint labels_of(Tensor y_true, Tensor y_pred) except -1:
@@ -235,94 +286,87 @@ cdef Py_ssize_t check_labels(Tensor labels, Py_ssize_t n, bint ignoring, int64_t
     return count
 
 
-cdef Tensor dense_targets(Tensor y_true, Tensor y_pred, bint labels, double smoothing, Tensor weight, bint ignoring,
-                          int64_t ignore, double* total):
-    """weight * ((1 - smoothing) * y_true + smoothing / n), a row a target; total: what the mean divides by."""
-    cdef Py_ssize_t n = y_pred.dims[y_pred.ndim - 1]
-    cdef object given, targets, kept, weights
-    if labels:
-        given = y_true.numpy().reshape(-1)
-        kept = given != ignore if ignoring else np.ones(given.size, bool)
-        targets = np.zeros((given.size, n), y_pred.dtype)
-        targets[np.flatnonzero(kept), given[kept]] = 1 - smoothing
-    else:
-        targets = y_true.numpy().reshape(-1, n).astype(y_pred.dtype) * (1 - smoothing)
-        kept = np.ones(len(targets), bool)
-    targets[kept] += smoothing / n
-    total[0] = kept.sum()
-    if weight is not None:
-        weights = weight.numpy()
-        targets *= weights.astype(targets.dtype)
-        if labels:
-            total[0] = weights[given[kept]].sum(dtype=np.float64)
-    return as_any(targets, "cross_entropy")
-
-
-cdef double sum_of(Tensor both, Py_ssize_t rows) noexcept:
-    """The sum of the losses, the second row of `both`, in double."""
-    cdef Py_ssize_t i
-    cdef double total = 0
-    for i in range(rows, 2 * rows):
-        total += (<float*>both.ptr)[i] if both.kind == F32 else (<double*>both.ptr)[i]
-    return total
-
-
-cdef Tensor weights_of(object weight, Py_ssize_t n):
-    cdef Tensor w = as_any(weight, "cross_entropy")
-    if w.ndim != 1 or w.dims[0] != n:
-        raise ValueError(f"cross_entropy: weight must have shape ({n},), one a class, got {shape_of(w)}")
+cdef Weights weights_of(Tensor y_true, Tensor x, bint labels, double smoothing, bint ignoring, int64_t ignore,
+                        object class_weight, object sample_weight):
+    """The weights of rows and classes for these options."""
+    cdef Py_ssize_t n = x.dims[x.ndim - 1], rows = x.size // n
+    cdef Weights w = Weights.__new__(Weights)
+    cdef object row = np.ones(rows), of_class = None, given = y_true.numpy().reshape(-1) if labels else None
+    if sample_weight is not None:
+        row = checked_weights(sample_weight, shape_of(x)[:x.ndim - 1], "sample_weight", "row").reshape(-1)
+    if ignoring:
+        row = np.where(given == ignore, 0.0, row)
+    if ignoring or sample_weight is not None:
+        w.row = as_any(row.astype(x.dtype), "cross_entropy")
+    if class_weight is not None:
+        of_class = checked_weights(class_weight, (n,), "class_weight", "class")
+    if smoothing or of_class is not None:
+        rest = (np.ones(n) if of_class is None else of_class) * (smoothing / n)
+        hot = np.full(n, 1 - smoothing) if of_class is None else of_class * (1 - smoothing)
+        w.hot, w.rest = as_any(hot.astype(x.dtype), "cross_entropy"), as_any(rest.astype(x.dtype), "cross_entropy")
+        w.rest_sum = rest.sum()
+    if labels and of_class is not None:
+        row = row * of_class[np.where(row == 0, 0, given)]      # an ignored label may be no class
+    w.total = row.sum()
     return w
 
 
-cdef Tensor loss_of(Tensor y_true, Tensor y_pred, bint labels, double smoothing, bint ignoring, int64_t ignore, Tensor weight,
-                    str reduction):
+cdef object checked_weights(object given, tuple shape, str name, str each):
+    """Weights in double; ValueError for another shape, or one that is negative or not finite."""
+    cdef object w = as_float(given, "cross_entropy").numpy().astype(np.float64)
+    if w.shape != shape:
+        raise ValueError(f"cross_entropy: {name} must have shape {shape}, one a {each}, got {w.shape}")
+    if not (np.isfinite(w).all() and (w >= 0).all()):
+        raise ValueError(f"cross_entropy: {name} must be finite and 0 or more, got {w[~(np.isfinite(w) & (w >= 0))][0]}")
+    return w
+
+
+cdef double sum_of(Tensor both, Py_ssize_t rows) noexcept:
+    """The sum of the losses, the second row of `both`, in double and in four parts: one would wait for each addition."""
+    cdef Py_ssize_t i, k
+    cdef double[4] parts = [0, 0, 0, 0]
+    if both.kind == F32:
+        for i in range(rows):
+            parts[i & 3] += (<float*>both.ptr)[rows + i]
+    else:
+        for i in range(rows):
+            parts[i & 3] += (<double*>both.ptr)[rows + i]
+    return (parts[0] + parts[1]) + (parts[2] + parts[3])
+
+
+cdef Tensor loss_of(Tensor given, Tensor y_pred, bint labels, Weights weights, str reduction):
     """The loss of checked arguments, recorded."""
-    cdef Py_ssize_t n = y_pred.dims[y_pred.ndim - 1], rows = y_pred.size // n, i
+    cdef Py_ssize_t n = y_pred.dims[y_pred.ndim - 1], rows = y_pred.size // n
     cdef Py_ssize_t[2] dims
-    cdef Tensor x = contiguous(y_pred), target, both, y, given = None
-    cdef double count = <double>rows, divisor
-    cdef bint some = False
+    cdef Tensor x = contiguous(y_pred), both, y, dx = None
+    cdef double divisor = 1
     cdef Job job
     cdef CrossEntropyNode node
-    dims[0], dims[1] = 2, rows
-    if labels:
-        given = contiguous(y_true)
-        count = <double>check_labels(given, n, ignoring, ignore)
-        some = count != rows
-    if labels and smoothing == 0 and weight is None:
-        if some:        # an ignored label may be no class: let the kernel pick the first
-            target = as_any(np.where(given.numpy() == ignore, 0, given.numpy()), "cross_entropy")
-        elif recording(y_pred):
-            target = copy_of(given)     # the backward trusts them: whoever refills the array must not reach them
-        else:
-            target = given
-    elif labels or smoothing or weight is not None or y_true.kind != x.kind:
-        target = dense_targets(y_true, x, labels, smoothing, weight, ignoring, ignore, &count)
-    else:
-        target = contiguous(y_true)
-    both = new_tensor(x.kind, 2, dims)
-    job.kind, job.n, job.rows, job.op, job.x = x.kind, n, rows, LOSS if target.kind == I64 else SOFT, x.ptr
-    job.lse, job.out, job.g_step = both.ptr, both.ptr + rows * ITEMSIZE[x.kind], 0
-    job.labels, job.targets = <int64_t*>target.ptr, target.ptr
-    run(loss_task, &job)
-    if some:
-        for i in range(rows):
-            if (<int64_t*>given.ptr)[i] == ignore:
-                memset(job.out + i * ITEMSIZE[x.kind], 0, ITEMSIZE[x.kind])
     if reduction is not MEAN and reduction == "none":
         divisor = 0
-        y = new_tensor(x.kind, y_pred.ndim - 1, y_pred.dims)
-        for i in range(rows * ITEMSIZE[x.kind]):
-            y.ptr[i] = job.out[i]
-    else:
-        divisor = count if reduction is MEAN or reduction == "mean" else 1
-        if count == 0:      # nothing but ignored labels: the mean is 0
+    elif reduction is MEAN or reduction == "mean":
+        divisor = <double>rows if weights is None else weights.total
+        if divisor == 0:        # nothing has any weight: the mean is 0
             divisor = 1
+    dims[0], dims[1] = 2, rows
+    both = new_tensor(x.kind, 2, dims)
+    job.kind, job.n, job.rows, job.op, job.x, job.out = x.kind, n, rows, LOSS if labels else SOFT, x.ptr, NULL
+    job.lse, job.loss, job.g_step = both.ptr, both.ptr + rows * ITEMSIZE[x.kind], 0
+    job.labels, job.given = <int64_t*>given.ptr, given.ptr
+    if labels and divisor and recording(y_pred):
+        dx = empty_like(x)      # from the same exponentials: a second pass would read x and take them again
+        job.out, job.unit = dx.ptr, 1 / divisor
+    set_targets(&job.t, weights)
+    run(loss_task, &job)
+    if divisor:
         y = scalar(sum_of(both, rows) / divisor, x.kind)
+    else:
+        y = new_tensor(x.kind, y_pred.ndim - 1, y_pred.dims)
+        memcpy(y.ptr, job.loss, rows * ITEMSIZE[x.kind])
     if recording(y_pred):
         node = CrossEntropyNode.__new__(CrossEntropyNode)
-        node.divisor, node.ignored, node.ignore = divisor, copy_of(given) if some else None, ignore
-        record(y, node, READS_A | READS_C, y_pred, both, target)
+        node.divisor, node.weights, node.dx = divisor, weights, dx
+        record(y, node, READS_A | READS_C, y_pred, both, given)
     return y
 
 
@@ -341,12 +385,16 @@ def logsumexp(x, axis, bint keepdims):
     return finish(logsumexp_apply(t, mask_of(axis, t.ndim, "logsumexp"), keepdims), type(x) is Tensor)
 
 
-def cross_entropy(y_true, y_pred, double label_smoothing, ignore_index, weight, str reduction):
+def cross_entropy(y_true, y_pred, double label_smoothing, ignore_index, class_weight, sample_weight, str reduction):
     """Cross-entropy of logits y_pred (…, classes) against labels (…) or probabilities (…, classes)."""
-    cdef Tensor x = as_float(y_pred, "cross_entropy"), y = as_any(y_true, "cross_entropy"), w = None
-    cdef bint ignoring = ignore_index is not None, labels
+    cdef Tensor x = as_float(y_pred, "cross_entropy"), y = as_any(y_true, "cross_entropy")
+    cdef bint labels, ignoring = ignore_index is not None
+    cdef int64_t ignore = ignore_index if ignoring else 0
+    cdef Py_ssize_t n, kept
+    cdef Weights weights = None
     if x.ndim == 0 or x.size == 0:
         raise ValueError(f"cross_entropy: y_pred must have at least one row and one class, got shape {shape_of(x)}")
+    n = x.dims[x.ndim - 1]
     labels = labels_of(y, x)
     if reduction is not MEAN and reduction not in ("mean", "sum", "none"):
         raise ValueError(f"cross_entropy: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
@@ -357,9 +405,15 @@ def cross_entropy(y_true, y_pred, double label_smoothing, ignore_index, weight, 
     if y.needs_grad and recording(y):
         raise TypeError("cross_entropy: y_true requires a gradient, which is not given here; use "
                         "-cdl.mean(cdl.sum(y_true * cdl.log_softmax(y_pred), axis=-1)), or y_true.detach()")
-    if labels and y.kind == BOOL:
-        y = as_any(y.numpy().astype(np.int64), "cross_entropy")
-    if weight is not None:
-        w = weights_of(weight, x.dims[x.ndim - 1])
-    return finish(loss_of(y, x, labels, label_smoothing, ignoring, ignore_index if ignoring else 0, w, reduction),
-                  type(y_pred) is Tensor)
+    if labels:
+        y = contiguous(y if y.kind == I64 else as_any(y.numpy().astype(np.int64), "cross_entropy"))
+        kept = check_labels(y, n, ignoring, ignore)
+        ignoring = kept < y.size
+        if recording(x) and type(y_true) is not Tensor:
+            y = copy_of(y)      # the backward trusts them: whoever refills the array must not reach them
+    else:
+        probabilities(y.numpy(), "cross_entropy", "y_true")
+        y = contiguous(y if y.kind == x.kind else as_any(y.numpy().astype(x.dtype), "cross_entropy"))
+    if ignoring or label_smoothing or class_weight is not None or sample_weight is not None:
+        weights = weights_of(y, x, labels, label_smoothing, ignoring, ignore, class_weight, sample_weight)
+    return finish(loss_of(y, x, labels, weights, reduction), type(y_pred) is Tensor)

@@ -84,6 +84,32 @@ def unary_grad(d):
     return run, outputs
 
 
+def softmax(d):
+    """The function and .backward(g)."""
+    x, g = cdl.Tensor(d.x, requires_grad=True), cdl.Tensor(d.g)
+
+    def run():
+        x.grad = None
+        y = cdl.softmax(x)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().data, np.asarray(x.grad)]
+
+
+def cross_entropy(d):
+    """The function and .backward()."""
+    x = cdl.Tensor(d.x, requires_grad=True)
+
+    def run():
+        x.grad = None
+        loss = cdl.cross_entropy(d.y, x)
+        loss.backward()
+        return loss
+
+    return run, lambda: [run().data, np.asarray(x.grad)]
+
+
 def _model(params):
     w1, _, w2, _ = params
     model = cdl.Sequential([cdl.Dense(w1.shape[1], activation="relu"), cdl.Dense(w2.shape[1])])

@@ -70,6 +70,37 @@ def unary_grad(d):
     return run, run
 
 
+def softmax(d):
+    """In place but for y and dx."""
+
+    def run():
+        y = d.x - d.x.max(axis=1, keepdims=True)
+        np.exp(y, out=y)
+        y /= y.sum(axis=1, keepdims=True)
+        dx = d.g - np.einsum("ij,ij->i", d.g, y)[:, None]
+        dx *= y
+        return y, dx
+
+    return run, lambda: list(run())
+
+
+def cross_entropy(d):
+    """The exponentials become the gradient in place."""
+    rows = np.arange(len(d.x))
+
+    def run():
+        p = d.x - d.x.max(axis=1, keepdims=True)
+        loss = -p[rows, d.y].mean()
+        np.exp(p, out=p)
+        total = p.sum(axis=1, keepdims=True)
+        loss += np.log(total).mean()
+        p /= total * np.float32(len(p))
+        p[rows, d.y] -= np.float32(1 / len(p))
+        return loss, p
+
+    return run, lambda: list(run())
+
+
 def _gradients(params, x, y):
     return reference.loss_and_gradients(params, x, y)
 

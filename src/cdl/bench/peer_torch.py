@@ -98,6 +98,32 @@ def unary_grad(d):
     return run, outputs
 
 
+def softmax(d):
+    """The function and .backward(g)."""
+    x, g = torch.from_numpy(d.x).requires_grad_(), torch.from_numpy(d.g)
+
+    def run():
+        x.grad = None
+        y = torch.softmax(x, 1)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().detach().numpy(), x.grad.numpy()]
+
+
+def cross_entropy(d):
+    """F.cross_entropy and .backward()."""
+    x, y = torch.from_numpy(d.x).requires_grad_(), torch.from_numpy(d.y)
+
+    def run():
+        x.grad = None
+        loss = F.cross_entropy(x, y)
+        loss.backward()
+        return loss
+
+    return run, lambda: [run().item(), x.grad.numpy()]
+
+
 def _model(params):
     w1, b1, w2, b2 = (torch.from_numpy(p.copy()) for p in params)
     model = torch.nn.Sequential(torch.nn.Linear(*w1.shape), torch.nn.ReLU(), torch.nn.Linear(*w2.shape))

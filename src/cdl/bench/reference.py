@@ -183,6 +183,27 @@ def unary_grad(op, n):
     return data, [y, data.g * DERIVATIVE[op](data.x.astype(float))]
 
 
+def softmax(rows, n):
+    """y = softmax(x) along each row, and dx = y (g - sum of g y)."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-4, 4, (rows, n)).astype(np.float32)
+    g = rng.uniform(-1, 1, (rows, n)).astype(np.float32)
+    y = np.exp(x.astype(float))
+    y /= y.sum(axis=1, keepdims=True)
+    return SimpleNamespace(x=x, g=g), [y, y * (g - (g * y).sum(axis=1, keepdims=True))]
+
+
+def cross_entropy(rows, n):
+    """The mean cross-entropy of logits x with class labels, and its gradient."""
+    rng = np.random.default_rng(0)
+    data = SimpleNamespace(x=rng.uniform(-4, 4, (rows, n)).astype(np.float32), y=rng.integers(0, n, rows))
+    p = np.exp(data.x.astype(float))
+    p /= p.sum(axis=1, keepdims=True)
+    loss = -np.log(p[np.arange(rows), data.y]).mean()
+    p[np.arange(rows), data.y] -= 1
+    return data, [loss, p / rows]
+
+
 def idiom(name):
     """One line of NumPy over arrays of 1024 × 1024."""
     rng = np.random.default_rng(0)

@@ -54,6 +54,10 @@ def _unary(op, n, grad):
     return Row("unary", name, kind, (op, n), ratio=ratio)
 
 
+def _rows_of(kind, title, rows, n):
+    return Row("softmax", f"{title} ({rows}, {n}) forward + backward", kind, (rows, n), ratio=3)
+
+
 # What a NumPy user writes, as it is written, over a million elements. NumPy is the peer: the same line on ndarrays.
 IDIOMS = {
     "np.exp": lambda np, d: np.exp(d.a),
@@ -110,6 +114,11 @@ ROWS = [
         for op in ("exp", "sigmoid", "tanh", "gelu", "relu")
         for n in (1 << 16, 1 << 20)
         for grad in (False, True)
+    ),
+    *(
+        _rows_of(kind, title, rows, n)
+        for kind, title in (("softmax", "softmax"), ("cross_entropy", "cross-entropy"))
+        for rows, n in ((12288, 128), (2048, 8192), (128, 10))
     ),
     # Ten steps of Adam divide small gradients by small roots: 1e-3 is what float32 leaves of them.
     Row("small", "train step of a 4-16-3 MLP, batch 16", "step", (16, *TINY), micros=4, tolerance=1e-3, threads=(1,)),

@@ -1,4 +1,7 @@
 """Softmax, its logarithm, logsumexp, and cross-entropy fused with them. Natural logarithms throughout."""
+import numpy as np
+
+from cdl._core.check import probabilities
 from cdl._core.kernels import UNARY
 from cdl._core.softmax import cross_entropy as _cross_entropy
 from cdl._core.softmax import logsumexp as _logsumexp
@@ -60,9 +63,11 @@ def logsumexp(x, axis=None, *, keepdims=False):
     return _logsumexp(x, axis, keepdims)
 
 
-def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, ignore_index=None, weight=None,
-                  reduction="mean"):
+def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, ignore_index=None, class_weight=None,
+                  sample_weight=None, reduction="mean"):
     """Cross-entropy of predicted class scores, -sum_c t_c log softmax(y_pred)_c, natural logarithm, per row.
+
+    Forward and backward are one pass each over the scores, whatever the options.
 
     Parameters
     ----------
@@ -75,10 +80,14 @@ def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, igno
         0 to 1: t becomes (1 - label_smoothing) t + label_smoothing / classes.
     ignore_index : int, optional
         A label whose rows count neither in the loss nor in the mean.
-    weight : array_like, optional
-        One factor a class, multiplied with t; the mean over labels is then divided by the sum of the labels' weights.
+    class_weight : array_like, optional
+        One factor a class, 0 or more, multiplied with t.
+    sample_weight : array_like, optional
+        One factor a row, 0 or more, multiplied with its loss. A row of weight 0 is not looked at.
     reduction : {"mean", "sum", "none"}
-        Over rows; "none" gives a loss a row. The mean is 0 where every label is ignored.
+        Over rows; "none" gives a loss a row. The mean is the sum divided by the sum of the rows' weights, a row's weight
+        being its sample weight (or 1) and, where labels are given, times the class weight of its label. It is 0 where
+        nothing has any weight.
 
     Returns
     -------
@@ -87,7 +96,7 @@ def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, igno
     Raises
     ------
     ValueError
-        If the shapes do not fit, or there are no rows.
+        If the shapes do not fit, there are no rows, probabilities lie outside [0, 1] or are NaN, or weights are negative.
     TypeError
         For labels that are not integers, and for a y_true that wants a gradient.
     IndexError
@@ -103,10 +112,13 @@ def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, igno
     >>> import cdl
     >>> float(cdl.cross_entropy([1], [[0.0, -1000.0]]))
     1000.0
+    >>> float(cdl.cross_entropy([1, 0], [[0.0, -2.0], [0.0, -1000.0]], sample_weight=[0, 1]))
+    0.0
     """
     if not from_logits:
+        probabilities(np.asarray(y_pred), "cross_entropy", "y_pred", nan=True)
         y_pred = unary(UNARY["log"], unary(UNARY["clip"], y_pred, 1e-15, float("inf")))
-    return _cross_entropy(y_true, y_pred, label_smoothing, ignore_index, weight, reduction)
+    return _cross_entropy(y_true, y_pred, label_smoothing, ignore_index, class_weight, sample_weight, reduction)
 
 
 METHODS = {"softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}
