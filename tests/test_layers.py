@@ -225,6 +225,16 @@ def test_what_is_frozen_stays_and_the_rest_is_trained(optimizer):
     assert changed == {name for name in before if name != "0.table"}
 
 
+def test_a_layer_is_not_in_training_while_it_predicts():
+    model = cdl.Sequential([Running(), cdl.Dense(1, in_features=2)])
+    x = np.ones((4, 2), np.float32)
+    model.predict(x)
+    model.evaluate(x, np.zeros((4, 1)), loss="mse")
+    assert not model[0].mean.numpy().any() and model.training
+    model(x)
+    assert model[0].mean.numpy().all()
+
+
 def test_unfreezing_leaves_the_mode_of_what_was_not_frozen():
     model = cdl.Sequential([cdl.Dense(3, in_features=2)]).eval()
     assert not model.unfreeze()[0].training
@@ -249,9 +259,60 @@ def test_shared_layers_count_once():
 
 def test_summary_lists_layers_shapes_and_counts():
     model = cdl.Sequential([cdl.Dense(16, "relu"), cdl.ReLU(), cdl.Dense(3)])
+    with pytest.raises(RuntimeError, match="summary: .* does not know the size"):
+        model.summary()
     text = model.summary((None, 4))
-    assert "0 Dense" in text and "(batch, 16)" in text and "131 parameters" in text
+    assert text == """\
+layer    output shape  parameters
+---------------------------------
+0 Dense  (batch, 16)           80
+1 ReLU   (batch, 16)
+2 Dense  (batch, 3)            51
+---------------------------------
+131 parameters"""
     assert model.summary() == text
+    assert "(32, 16)" in model.summary((32, 4))
+    with pytest.raises(ValueError, match="only the first axis of input_shape may be None"):
+        model.summary((None, None))
+    with pytest.raises(ValueError, match="expected 4 features"):
+        model.summary((None, 5))
+
+
+class Branches(cdl.Model):
+    """Shared, nested, frozen and unused layers, tensors of its own, and a forward that is no list of layers."""
+
+    def __init__(self):
+        self.scale = cdl.Tensor(np.ones(2), "float32", requires_grad=True)
+        self.first = cdl.Residual([cdl.Dense(2, in_features=2), Running()])
+        self.again = self.first.body[0]
+        self.parts = {"a": cdl.Dense(5, in_features=4), "unused": cdl.Dense(1, in_features=1)}
+
+    def forward(self, x):
+        y = self.again(self.first(x) * self.scale)
+        return self.parts["a"](y.reshape((-1, 4)))
+
+
+def test_summary_of_any_forward():
+    model = Branches()
+    model.first.body[0].freeze()
+    kinds = [type(layer) for layer in model.layers_inside()]
+    text = model.summary((None, 3, 2))
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+    assert cells == [
+        ["layer", "output shape", "parameters", "frozen", "buffers"], [cells[1][0]],
+        ["Branches", "(3, 5)", "2"],
+        ["first Residual", "(batch, 3, 2)"],
+        ["body Sequential", "(batch, 3, 2)"],
+        ["0 Dense", "(batch, 3, 2)", "6"],
+        ["1 Running", "(batch, 3, 2)", "2", "4"],
+        ["again Dense", "(batch, 3, 2)"],
+        ["parts.a Dense", "(3, 5)", "25"],
+        ["parts.unused Dense", "?", "2"],
+        [cells[1][0]],
+        ["37 parameters, 31 trained and 6 frozen; 4 numbers in buffers"]]
+    assert [type(layer) for layer in model.layers_inside()] == kinds
+    np.testing.assert_array_equal(model.first.body[1].mean.numpy(), 0)      # the run is one of use, not of training
+    assert "output shape" in Branches().summary()       # a layer's size that is not the input's does no harm
 
 
 def test_a_model_of_ones_own_finds_its_parts():

@@ -5,7 +5,7 @@ from textwrap import indent
 
 import numpy as np
 
-from cdl._core.tape import no_grad
+from cdl._core.tape import is_inferring, no_grad
 from cdl._core.tensor import Tensor
 
 
@@ -22,8 +22,8 @@ class Layer:
     Attributes
     ----------
     training : bool
-        Whether it behaves as in training (dropout drops, batch normalisation uses the batch). Set by train()
-        and eval().
+        Whether it behaves as in training (dropout drops, batch normalisation uses the batch). Set by train() and
+        eval(); False while predict() or evaluate() is under way on the thread that asks.
     frozen : bool
         Whether its parameters stay as they are. Set by freeze() and unfreeze().
     buffers : tuple of str
@@ -44,8 +44,8 @@ class Layer:
     """
 
     buffers = ()
-    training = True
     frozen = False
+    _training = True
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -89,25 +89,30 @@ class Layer:
 
     def _named_tensors(self, wanted, prefix="", above=()):
         above = (*above, self)
-        for name, value in self._parts(Tensor):
+        for name, value in self.own_tensors():
             if wanted(self, name, value):
                 yield prefix + name, value
         for name, child in self.children():
             if not any(child is layer for layer in above):      # a layer may know the one it is in
                 yield from child._named_tensors(wanted, f"{prefix}{name}.", above)
 
-    def _is_buffer(self, name, tensor):
+    def own_tensors(self):
+        """The parameters and buffers that this layer holds itself, as (name, Tensor) pairs."""
+        return self._parts(Tensor)
+
+    def is_buffer(self, name, tensor):
+        """Whether the Tensor `tensor` of the attribute `name` is saved but not trained."""
         return name.partition(".")[0] in self.buffers or tensor.dtype.kind != "f"
 
     def named_parameters(self):
         """The parameters, frozen ones too, as (name, Tensor) pairs; names are paths such as ``0.weight``."""
-        self._require_built("named_parameters")
-        return self._named_tensors(lambda layer, name, tensor: not layer._is_buffer(name, tensor))
+        self.require_built("named_parameters")
+        return self._named_tensors(lambda layer, name, tensor: not layer.is_buffer(name, tensor))
 
     def named_buffers(self):
         """The saved but not trained Tensors as (name, Tensor) pairs."""
-        self._require_built("named_buffers")
-        return self._named_tensors(lambda layer, name, tensor: layer._is_buffer(name, tensor))
+        self.require_built("named_buffers")
+        return self._named_tensors(lambda layer, name, tensor: layer.is_buffer(name, tensor))
 
     def parameters(self):
         """The parameters, frozen ones too, in a list; one that layers share is there once.
@@ -127,7 +132,8 @@ class Layer:
     def _is_built(self):
         return True
 
-    def _require_built(self, who):
+    def require_built(self, who):
+        """Raise RuntimeError, for the function `who`, if a layer does not know its sizes yet."""
         for layer in self.layers_inside():
             if not layer._is_built():
                 raise RuntimeError(f"{who}: {layer!r} does not know the size of its input yet; call the model on a "
@@ -138,10 +144,19 @@ class Layer:
         return sum(parameter.size for parameter in self.parameters())
 
     # --- modes -------------------------------------------------------------------------------------------------------
+    @property
+    def training(self):
+        """Whether it behaves as in training."""
+        return self._training and not is_inferring()
+
+    @training.setter
+    def training(self, mode):
+        self._training = bool(mode)
+
     def train(self, mode=True):
         """Behave as in training (or, with False, as in use); returns the layer itself. Frozen layers stay as in use."""
         for layer in self.layers_inside():
-            layer.training = bool(mode) and not layer.frozen
+            layer.training = mode and not layer.frozen
         return self
 
     def eval(self):
@@ -167,7 +182,7 @@ class Layer:
         >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         ['1.weight', '1.bias']
         """
-        self._require_built("freeze" if frozen else "unfreeze")
+        self.require_built("freeze" if frozen else "unfreeze")
         for parameter in self.parameters():
             parameter.requires_grad = not frozen
             parameter.grad = None       # a step with one from before would still move it
@@ -188,7 +203,7 @@ class Layer:
     # --- state -------------------------------------------------------------------------------------------------------
     def state_dict(self):
         """Every parameter and buffer by name, as copies in NumPy arrays."""
-        self._require_built("state_dict")
+        self.require_built("state_dict")
         return {name: tensor.numpy().copy() for name, tensor in self._named_tensors(_everything)}
 
     def load_state_dict(self, state):
@@ -201,7 +216,7 @@ class Layer:
         TypeError
             If an array holds no real numbers, or fractions where integers are kept. Nothing is changed.
         """
-        self._require_built("load_state_dict")
+        self.require_built("load_state_dict")
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: expected a mapping of names to arrays, got {type(state).__name__}")
         own = dict(self._named_tensors(_everything))
