@@ -81,7 +81,7 @@ def test_train_a_table_of_numbers(tmp_path, monkeypatch, capsys):
     (["train", "empty.csv", "--target", "x"], "empty.csv"),
     (["train", "mnist", "."], "train"),
     (["train", "digits", "--epochs", "-1"], "epochs must be a positive integer"),
-    (["train", "digits", "--lr", "-1"], "lr must be 0 or more"),
+    (["train", "digits", "--lr", "-1"], "lr must be above 0"),
     (["train", "digits", "--hidden", "0"], "units must be a positive integer"),
     (["train", "digits", "--epochs", "1", "--quiet", "--out", "no/such/folder/x"], "no/such/folder"),
 ])

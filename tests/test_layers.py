@@ -259,7 +259,7 @@ def test_shared_layers_count_once():
 
 def test_summary_lists_layers_shapes_and_counts():
     model = cdl.Sequential([cdl.Dense(16, "relu"), cdl.ReLU(), cdl.Dense(3)])
-    with pytest.raises(RuntimeError, match="summary: .* does not know the size"):
+    with pytest.raises(RuntimeError, match=r"summary: .* does not know the size"):
         model.summary()
     text = model.summary((None, 4))
     assert text == """\
