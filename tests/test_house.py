@@ -210,3 +210,12 @@ def test_nothing_is_left_for_later():
     found = [path.name for path in files(".py", ".pyx", ".pxd", ".pyi", ".c", ".h", ".def", ".md")
              if mark.search(path.read_text(encoding="utf-8"))]
     assert found == []
+
+
+def test_every_loss_has_a_row():
+    from losstable import ROWS
+
+    import cdl
+
+    names = {row.name.split()[0] for row in ROWS}
+    assert [name for name in cdl.losses.LOSSES if name not in names] == []

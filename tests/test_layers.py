@@ -7,6 +7,7 @@ import pytest
 from layertable import ROWS
 
 import cdl
+from cdl.nn.activation import FUSED, ROWWISE
 
 EACH = pytest.mark.parametrize("row", [pytest.param(row, id=row.name) for row in ROWS])
 
@@ -110,6 +111,25 @@ def test_activations_are_functions_of_a_value_and_layers_without_one():
     np.testing.assert_array_equal(cdl.ReLU(np.array([-1.0, 2.0])), [0, 2])
     assert isinstance(cdl.ReLU(), cdl.Layer)
     assert isinstance(cdl.ReLU(cdl.Tensor([1.0])), cdl.Tensor)
+
+
+@pytest.mark.parametrize("name", [*FUSED, *ROWWISE])
+def test_activations_by_name(name):
+    x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+    layer, plain = (cdl.Dense(3, activation, in_features=4, rng=0, kernel_initializer=0.5) for activation in (name, None))
+    wanted = {**FUSED, **ROWWISE}[name](plain(x))
+    np.testing.assert_allclose(layer(x).numpy(), wanted.numpy(), rtol=2e-6, atol=1e-6)
+
+
+def test_activations_say_what_they_do_not_know():
+    for make, error, words in ((lambda: cdl.GELU(approximate="erf"), ValueError, 'approximate must be "none" or "tanh"'),
+                               (lambda: cdl.ReLU(slope=1), TypeError, "unexpected keyword argument 'slope'"),
+                               (lambda: cdl.Dense(3, "prelu"), ValueError, "PReLU, which is trained, is a layer"),
+                               (lambda: cdl.PReLU(channels=0), ValueError, "must be a positive integer or None, got 0"),
+                               (lambda: cdl.PReLU(channels=None)(1.0), ValueError, "last axis of known length"),
+                               (lambda: cdl.PReLU(channels=3)(np.ones((2, 4))), ValueError, r"shape \(4,\), got \(3,\)")):
+        with pytest.raises(error, match=words):
+            make()
 
 
 def test_sizes_must_be_known_before_parameters_are_asked_for():

@@ -82,6 +82,11 @@ def test_ignored_rows():
     (([0], [[0.0, 1.0]]), {"reduction": "max"}, ValueError, "reduction must be 'mean', 'sum' or 'none', got 'max'"),
     (([0], [[0.0, 1.0]]), {"label_smoothing": 2}, ValueError, "label_smoothing must be 0 to 1, got 2.0"),
     (([0], [[0.0, 1.0]]), {"class_weight": [1.0]}, ValueError, r"class_weight must have shape \(2,\), one a class, got \(1,\)"),
+    (([0], [[0.0, 1.0]]), {"class_weight": [1.0, -1.0]}, ValueError,
+     r"class_weight must hold .* 0 or more, got -1.0 \(position 1"),
+    (([0], [[0.0, 1.0]]), {"sample_weight": [1.0, 1.0]}, ValueError,
+     r"sample_weight must have shape \(1,\), one a row, got \(2,\)"),
+    (([0], [[0.0, 1.0]]), {"sample_weight": [nan]}, ValueError, "sample_weight must hold finite numbers"),
     (([[1.0, 0]], [[0.0, 1.0]]), {"ignore_index": 0}, ValueError, "ignore_index needs integer labels"),
     ((0, 1.0), {}, ValueError, r"got shape \(\)"),
     (([], np.zeros((0, 3))), {}, ValueError, r"at least one row and one class, got shape \(0, 3\)"),
@@ -113,7 +118,7 @@ def test_strided_logits(rng):
     np.testing.assert_array_equal(t.grad.numpy(), u.grad.numpy().T)
 
 
-@pytest.mark.parametrize("shape", [(5000, 10), (300, 1000), (2, 60_000)])
+@pytest.mark.parametrize("shape", [(5000, 10), (300, 1000), (2, 60_000), (300, 15_001)])
 def test_same_bits_for_every_thread_count(shape, rng):
     z = rng.standard_normal(shape).astype(np.float32)
     labels = rng.integers(0, shape[1], shape[0])
@@ -137,6 +142,76 @@ def test_same_bits_for_every_thread_count(shape, rng):
     np.testing.assert_allclose(results[0][0], exact, rtol=1e-6)
     p[np.arange(shape[0]), labels] -= 1
     np.testing.assert_allclose(results[0][1] * shape[0], p, atol=1e-6)
+
+
+def test_a_row_of_several_blocks_with_the_largest_anywhere():
+    """Each block is shifted by the largest so far: a larger one later, -inf before, NaN and inf anywhere."""
+    for n in (1025, 5000, 70_000):
+        for at in (0, 1, n // 2, n - 1):
+            z = np.full((1, n), -inf)
+            z[0, at] = 3
+            assert cdl.softmax(z)[0, at] == 1 and cdl.softmax(z).sum() == 1
+            assert cdl.logsumexp(z, 1) == 3
+            z = np.linspace(-40, 40, n)[None, :].repeat(2, 0)
+            z[1] = z[1, ::-1]
+            np.testing.assert_allclose(cdl.softmax(z)[0], cdl.softmax(z)[1, ::-1], rtol=1e-13, atol=1e-300)
+            t = cdl.Tensor(z, requires_grad=True)
+            cdl.cross_entropy([at, at], t).backward()
+            p = np.exp(z - 40) / np.exp(z - 40).sum(1, keepdims=True)
+            p[:, at] -= 1
+            np.testing.assert_allclose(t.grad.numpy(), p / 2, atol=1e-14)
+            z[0, at] = nan
+            assert np.isnan(cdl.softmax(z)[0]).all() and np.isnan(cdl.logsumexp(z, 1)[0])
+            z[0, at] = inf
+            assert np.isnan(cdl.softmax(z)[0]).any() and cdl.logsumexp(z, 1)[0] == inf
+            z[0, (at + 7) % n] = nan
+            assert np.isnan(cdl.logsumexp(z, 1)[0])
+
+
+@pytest.mark.parametrize("classes", [5, 50, 2000])
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.2}, {"class_weight": True}, {"ignore_index": 1},
+                                     {"ignore_index": 1, "class_weight": True, "label_smoothing": 0.1,
+                                      "sample_weight": True}], ids=str)
+def test_every_way_to_the_gradient_is_the_same(classes, options, rng):
+    """From the forward, scaled, by the second backward, and a gradient a row."""
+    z, labels = rng.standard_normal((6, classes)), np.array([0, 1, 2, 3, 1, 4])
+    options = dict(options)
+    if "class_weight" in options:
+        options["class_weight"] = rng.uniform(0, 2, classes)
+    if "sample_weight" in options:
+        options["sample_weight"] = np.array([1.0, 2, 0, 1, 3, 0.5])
+    x = cdl.Tensor(z, requires_grad=True)
+    loss = cdl.cross_entropy(labels, x, **options)
+    loss.backward(retain_graph=True)
+    first = x.grad.numpy().copy()
+    for scale, make in ((1, lambda: loss), (3, lambda: 3 * cdl.cross_entropy(labels, x, **options))):
+        x.grad = None
+        make().backward()
+        np.testing.assert_allclose(x.grad.numpy(), scale * first, rtol=1e-13, atol=1e-16)
+    x.grad = None
+    total = cdl.cross_entropy(labels, x, reduction="sum", **options)
+    each = cdl.cross_entropy(labels, x, reduction="none", **options)
+    each.backward(np.full(6, loss.item() / total.item()))
+    np.testing.assert_allclose(x.grad.numpy(), first, rtol=1e-12, atol=1e-16)
+    onehot = np.eye(classes)[labels]
+    if "ignore_index" not in options and "class_weight" not in options:
+        x.grad = None
+        cdl.cross_entropy(onehot, x, **options).backward()
+        np.testing.assert_allclose(x.grad.numpy(), first, rtol=1e-12, atol=1e-16)
+
+
+def test_what_has_no_weight_is_not_looked_at():
+    z = cdl.Tensor([[nan, nan], [0.0, 0.0]], requires_grad=True)
+    for labels in (np.array([9, 0]), np.array([[0.5, 0.5], [1.0, 0.0]])):
+        if labels.ndim == 1:
+            with pytest.raises(IndexError, match="label 9"):
+                cdl.cross_entropy(labels, z, sample_weight=[0, 1])
+            labels[0] = 1
+        z.grad = None
+        loss = cdl.cross_entropy(labels, z, sample_weight=[0, 1])
+        loss.backward()
+        np.testing.assert_allclose(loss.item(), np.log(2))
+        np.testing.assert_allclose(z.grad.numpy(), [[0, 0], [-0.5, 0.5]])
 
 
 def test_labels_refilled_before_the_backward(rng):

@@ -10,7 +10,7 @@ from cdl._core.tensor import Tensor
 from cdl._core.threads import get_num_threads, set_num_threads
 from cdl.data import load_digits, train_test_split
 from cdl.gradcheck import GradientError, gradcheck, value_and_grad
-from cdl.init import he_initialization, xavier_initialization
+from cdl.init import he_initialization, orthogonal, xavier_initialization
 from cdl.losses import *
 from cdl.models import Residual, Sequential, load
 from cdl.nn import *
@@ -27,6 +27,7 @@ __version__ = "0.1.0"
 __all__ = [
     "EarlyStopping", "GradientError", "Model", "Residual", "Sequential", "Tensor", "clear_memory", "evaluate",
     "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats",
-    "no_grad", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad", "xavier_initialization",
+    "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad",
+    "xavier_initialization",
     *losses.__all__, *nn.__all__, *ops.__all__, *optim.__all__,
 ]

@@ -1,21 +1,31 @@
-"""Losses: how far predictions are from the truth, as one number to be made small. All take (y_true, y_pred)."""
+"""Losses: how far predictions are from the truth, as one number to be made small. All take (y_true, y_pred).
+
+The mean of every loss is the sum divided by the number of elements it is taken over or, where there are sample weights,
+by the sum of the weights of these elements; it is 0 where they are all 0.
+"""
 import numpy as np
 
+from cdl._core import check
 from cdl._core.tensor import Tensor
-from cdl.ops import abs, clip, cross_entropy, log, mean, square, sum
+from cdl.ops import abs, clip, cross_entropy, log, log_softmax, mean, relu, softplus, sqrt, square, sum
 
-__all__ = ["binary_cross_entropy", "cross_entropy", "mae", "mse"]
+__all__ = ["binary_cross_entropy", "cosine_loss", "cross_entropy", "hinge", "huber", "kl_divergence", "l1_penalty",
+           "l2_penalty", "mae", "mse"]
+
+_TINY = 1e-15       # a probability is held above it before its logarithm is taken
 
 
-def mse(y_true, y_pred, *, reduction="mean"):
+def mse(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     """Mean squared error, mean((y_true - y_pred)²).
 
     Parameters
     ----------
     y_true, y_pred : array_like or Tensor
         Of the same shape.
+    sample_weight : array_like, optional
+        Factors, 0 or more, of the first axes of what is reduced: one for each sample, (N,), or one for each element.
     reduction : {"mean", "sum", "none"}
-        The mean over all elements, their sum, or every element for itself.
+        The mean over all elements (with weights: their weighted mean), the sum, or every element for itself.
 
     Returns
     -------
@@ -25,7 +35,8 @@ def mse(y_true, y_pred, *, reduction="mean"):
     Raises
     ------
     ValueError
-        If the shapes differ: (N,) against (N, 1) is a mistake that broadcasting would hide.
+        If the shapes differ ((N,) against (N, 1) is a mistake that broadcasting would hide), a target is NaN, or the
+        weights are of another shape, negative or not finite.
 
     Source
     ------
@@ -36,12 +47,14 @@ def mse(y_true, y_pred, *, reduction="mean"):
     >>> import cdl
     >>> float(cdl.mse([1.0, 2.0], [1.0, 4.0]))
     2.0
+    >>> float(cdl.mse([1.0, 2.0], [1.0, 4.0], sample_weight=[3, 1]))
+    1.0
     """
     y_true, y_pred = _pair(y_true, y_pred, "mse")
-    return _reduce(square(y_true - y_pred), reduction, "mse")
+    return _reduce(square(y_true - y_pred), sample_weight, reduction, "mse")
 
 
-def mae(y_true, y_pred, *, reduction="mean"):
+def mae(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     """Mean absolute error, mean(|y_true - y_pred|); its derivative where they are equal is 0.
 
     Parameters, Returns and Raises as `mse`.
@@ -53,22 +66,53 @@ def mae(y_true, y_pred, *, reduction="mean"):
     1.0
     """
     y_true, y_pred = _pair(y_true, y_pred, "mae")
-    return _reduce(abs(y_true - y_pred), reduction, "mae")
+    return _reduce(abs(y_true - y_pred), sample_weight, reduction, "mae")
 
 
-def binary_cross_entropy(y_true, y_pred, *, reduction="mean", epsilon=1e-15):
+def huber(y_true, y_pred, *, delta=1.0, sample_weight=None, reduction="mean"):
+    """Mean of e² / 2 where |e| ≤ delta, else delta (|e| - delta / 2), with e = y_true - y_pred.
+
+    Parameters, Returns and Raises as `mse`, and:
+
+    Parameters
+    ----------
+    delta : float
+        Where the loss goes over from the square to the straight line, > 0.
+
+    Source
+    ------
+    Huber, "Robust estimation of a location parameter", 1964, eq. 3.1.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.huber([0.0, 0.0], [1.0, 3.0], reduction="none")
+    array([0.5, 2.5])
+    """
+    if not 0 < delta < float("inf"):
+        raise ValueError(f"huber: delta must be positive and finite, got {delta}")
+    y_true, y_pred = _pair(y_true, y_pred, "huber")
+    e = y_pred - y_true
+    inside = clip(e, -delta, delta)
+    return _reduce(inside * (e - 0.5 * inside), sample_weight, reduction, "huber")
+
+
+def binary_cross_entropy(y_true, y_pred, *, from_logits=False, sample_weight=None, reduction="mean", epsilon=1e-15):
     """Cross-entropy of yes-or-no labels, -mean(y_true log(p) + (1 - y_true) log(1 - p)), p = y_pred off 0 and 1.
 
     Natural logarithms. p is y_pred clipped to [e, 1 - e], where e is `epsilon` but at least the distance from 1 to the
-    number below it (6e-8 in float32), since a smaller one would leave 1 - e = 1 and the loss infinite.
+    number below it (6e-8 in float32), since a smaller one would leave 1 - e = 1 and the loss infinite. From logits z,
+    p = sigmoid(z), the loss is y_true log(1 + exp(-z)) + (1 - y_true) log(1 + exp(z)), exact for any size of z.
 
     Parameters
     ----------
     y_true : array_like or Tensor
         Labels in [0, 1].
     y_pred : array_like or Tensor
-        Probabilities, of the same shape.
-    reduction : {"mean", "sum", "none"}
+        Probabilities, of the same shape; with `from_logits` any numbers.
+    from_logits : bool
+        Whether y_pred is what a sigmoid would make probabilities of.
+    sample_weight, reduction
         As for `mse`.
     epsilon : float
         How near to 0 and 1 a probability is taken seriously, in (0, ½).
@@ -76,7 +120,8 @@ def binary_cross_entropy(y_true, y_pred, *, reduction="mean", epsilon=1e-15):
     Raises
     ------
     ValueError
-        If the shapes differ, or epsilon is out of range.
+        If the shapes differ, labels or probabilities lie outside [0, 1], a label is NaN, weights do not fit, or epsilon is
+        out of range.
 
     Source
     ------
@@ -87,28 +132,211 @@ def binary_cross_entropy(y_true, y_pred, *, reduction="mean", epsilon=1e-15):
     >>> import cdl
     >>> round(float(cdl.binary_cross_entropy([1.0, 0.0], [0.9, 0.1])), 4)
     0.1054
+    >>> float(cdl.binary_cross_entropy([1.0], [-1000.0], from_logits=True))
+    1000.0
     """
-    y_true, y_pred = _pair(y_true, y_pred, "binary_cross_entropy")
+    y_true, y_pred = _pair(y_true, y_pred, "binary_cross_entropy", nan=True)
     if not 0 < epsilon < 0.5:
         raise ValueError(f"binary_cross_entropy: epsilon must be in (0, 0.5), got {epsilon}")
-    kind = y_pred.dtype if y_pred.dtype.kind == "f" else np.dtype(np.float32)
-    epsilon = max(epsilon, float(np.finfo(kind).epsneg))
-    p = clip(y_pred, epsilon, 1 - epsilon)
-    return _reduce(-(y_true * log(p) + (1 - y_true) * log(1 - p)), reduction, "binary_cross_entropy")
+    check.probabilities(y_true, "binary_cross_entropy", "y_true")
+    if from_logits:
+        each = y_true * softplus(-y_pred) + (1 - y_true) * softplus(y_pred)
+    else:
+        check.probabilities(y_pred, "binary_cross_entropy", "y_pred", nan=True)
+        epsilon = max(epsilon, 2.0 ** -53 if y_pred.dtype.itemsize == 8 and y_pred.dtype.kind == "f" else 2.0 ** -24)
+        p = clip(y_pred, epsilon, 1 - epsilon)
+        each = -(y_true * log(p) + (1 - y_true) * log(1 - p))
+    return _reduce(each, sample_weight, reduction, "binary_cross_entropy")
 
 
-def _pair(y_true, y_pred, who):
+def kl_divergence(y_true, y_pred, *, from_logits=False, sample_weight=None, reduction="mean"):
+    """How far the distribution y_pred is from y_true, sum_c t_c (log t_c - log p_c) over the last axis, mean over rows.
+
+    Natural logarithms; 0 log 0 is 0.
+
+    Parameters
+    ----------
+    y_true : array_like or Tensor
+        Probabilities (…, classes).
+    y_pred : array_like or Tensor
+        Probabilities of the same shape, which are held above 1e-15; with `from_logits` scores of which a softmax would
+        make probabilities.
+    sample_weight, reduction
+        As for `mse`, over rows: one weight a row.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or have no axis, or probabilities lie outside [0, 1] or are NaN.
+
+    Source
+    ------
+    Kullback and Leibler, "On information and sufficiency", 1951.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> round(float(cdl.kl_divergence([[1.0, 0.0]], [[0.5, 0.5]])), 4)
+    0.6931
+    """
+    y_true, y_pred = _pair(y_true, y_pred, "kl_divergence", nan=True, rows=True)
+    check.probabilities(y_true, "kl_divergence", "y_true")
+    if from_logits:
+        log_p = log_softmax(y_pred)
+    else:
+        check.probabilities(y_pred, "kl_divergence", "y_pred", nan=True)
+        log_p = log(clip(y_pred, _TINY))
+    each = sum(y_true * (log(clip(y_true, _TINY)) - log_p), axis=-1)
+    return _reduce(each, sample_weight, reduction, "kl_divergence")
+
+
+def hinge(y_true, y_pred, *, sample_weight=None, reduction="mean"):
+    """Mean of max(0, 1 - y_true y_pred), for labels -1 and 1 and scores of any size.
+
+    Parameters, Returns and Raises as `mse`, and:
+
+    Raises
+    ------
+    ValueError
+        For labels that are neither -1 nor 1; of labels 0 and 1, 2 * y - 1 makes them.
+
+    Source
+    ------
+    Cortes and Vapnik, "Support-vector networks", 1995.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.hinge([1.0, -1.0], [0.25, -3.0], reduction="none")
+    array([0.75, 0.  ])
+    """
+    y_true, y_pred = _pair(y_true, y_pred, "hinge", nan=True)
+    labels = np.asarray(y_true)
+    check.require(labels, (labels == 1) | (labels == -1), "hinge", "y_true", "hold labels -1 and 1 (2 * y - 1 of 0 and 1)")
+    return _reduce(relu(1 - y_true * y_pred), sample_weight, reduction, "hinge")
+
+
+def cosine_loss(y_true, y_pred, *, sample_weight=None, reduction="mean"):
+    """1 - cos of the angle between the vectors y_true and y_pred along the last axis, mean over them.
+
+    0 where they point the same way, 2 where opposite ways, and 1, with no gradient for it, where one is shorter than 1e-8.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like or Tensor
+        Vectors (…, D), such as embeddings, of the same shape.
+    sample_weight, reduction
+        As for `mse`, over vectors: one weight a vector.
+
+    Raises
+    ------
+    ValueError
+        As `mse`, and if there is no axis.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.cosine_loss([[1.0, 0.0], [1.0, 0.0]], [[2.0, 0.0], [0.0, 3.0]], reduction="none")
+    array([0., 1.])
+    """
+    y_true, y_pred = _pair(y_true, y_pred, "cosine_loss", rows=True)
+    lengths = [sqrt(clip(sum(square(y), axis=-1), 1e-16)) for y in (y_true, y_pred)]
+    each = 1 - sum(y_true * y_pred, axis=-1) / (lengths[0] * lengths[1])
+    return _reduce(each, sample_weight, reduction, "cosine_loss")
+
+
+# --- penalties, to be added to a loss ---------------------------------------------------------------------------------
+def l1_penalty(params, strength):
+    """strength * sum(|w|) over all numbers of the parameters: pulls weights to 0, many of them all the way.
+
+    Parameters
+    ----------
+    params : Tensor, or iterable of Tensors
+        Such as `model.parameters()`.
+    strength : float
+        λ, 0 or more.
+
+    Returns
+    -------
+    Tensor or NumPy value, without axes
+
+    Raises
+    ------
+    ValueError
+        If there are no parameters, or the strength is negative or NaN.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> w = cdl.Tensor([1.0, -3.0], requires_grad=True)
+    >>> float(cdl.l1_penalty([w], 0.5))
+    2.0
+    """
+    return _penalty(abs, params, strength, "l1_penalty")
+
+
+def l2_penalty(params, strength):
+    """strength * sum(w²) over all numbers of the parameters; its gradient is 2 strength w.
+
+    Parameters, Returns and Raises as `l1_penalty`.
+
+    Source
+    ------
+    The notes, section 7.2.
+
+    Examples
+    --------
+    As a part of the loss that a model is fitted with:
+
+    >>> import numpy as np
+    >>> import cdl
+    >>> model = cdl.Sequential([cdl.Dense(1, in_features=2)])
+    >>> def loss(y_true, y_pred):
+    ...     return cdl.mse(y_true, y_pred) + cdl.l2_penalty([model.layers[0].weight], 1e-3)
+    >>> history = model.fit(np.ones((8, 2)), np.ones((8, 1)), loss=loss, progress=False)
+    """
+    return _penalty(square, params, strength, "l2_penalty")
+
+
+def _penalty(of_each, params, strength, who):
+    if not strength >= 0:
+        raise ValueError(f"{who}: strength must be 0 or more, got {strength}")
+    parts = [sum(of_each(p)) for p in ([params] if isinstance(params, Tensor) else params)]
+    if not parts:
+        raise ValueError(f"{who}: there are no parameters")
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total * strength
+
+
+# --- what the losses share --------------------------------------------------------------------------------------------
+def _pair(y_true, y_pred, who, *, nan=False, rows=False):
+    """Both as arrays or Tensors of one shape; NaN targets are refused unless `nan`: then the caller looks itself."""
     y_true, y_pred = (y if isinstance(y, Tensor) else np.asarray(y) for y in (y_true, y_pred))
     if y_true.shape != y_pred.shape:
         raise ValueError(f"{who}: y_true and y_pred must have the same shape, got {y_true.shape} and {y_pred.shape}")
+    if rows and not y_true.shape:
+        raise ValueError(f"{who}: expected vectors along the last axis, got numbers without axes")
+    if not nan:
+        check.no_nan(y_true, who, "y_true")
     return y_true, y_pred
 
 
-def _reduce(each, reduction, who):
-    if reduction == "mean":
-        return mean(each)
-    if reduction == "sum":
-        return sum(each)
+def _reduce(each, sample_weight, reduction, who):
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{who}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    if sample_weight is None:
+        return mean(each) if reduction == "mean" else sum(each) if reduction == "sum" else each
+    w = np.asarray(sample_weight)
+    w = check.weights(w, each.shape[:max(w.ndim, 1)], who, "sample_weight", "for each of the first axes of the loss")
+    total = w.sum() * (each.size / w.size if w.size else 0)
+    each = each * w.reshape(w.shape + (1,) * (each.ndim - w.ndim)).astype(each.dtype)
     if reduction == "none":
         return each
-    raise ValueError(f"{who}: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
+    return sum(each) / (total or 1) if reduction == "mean" else sum(each)
+
+
+# The losses by name, as `fit` takes them.
+LOSSES = {loss.__name__: loss for loss in (cross_entropy, binary_cross_entropy, mse, mae, huber, kl_divergence, hinge,
+                                           cosine_loss)}

@@ -111,6 +111,9 @@ cdef extern from "kernels.h" nogil:
         void (*soft_cross_entropy_backward)(const void* x, const void* given, const cdl_targets* t, const void* lse,
                                             const void* g, size_t g_step, void* dx, size_t rows, size_t n,
                                             int stream) noexcept nogil
+        void (*prelu_forward)(const void* x, const void* slope, size_t step, void* y, size_t rows, size_t n) noexcept nogil
+        void (*prelu_backward)(const void* x, const void* slope, size_t step, const void* g, void* dx, void* dslope,
+                               size_t rows, size_t n) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"

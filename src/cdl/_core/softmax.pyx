@@ -18,7 +18,7 @@ from cdl._core.threads cimport run_tasks
 
 import numpy as np
 
-from cdl._core.check import probabilities
+from cdl._core import check
 
 cdef enum:
     BLOCK = 1 << 13     # elements of a task: x and y of float32 together stay in L2, and take a few µs
@@ -293,13 +293,14 @@ cdef Weights weights_of(Tensor y_true, Tensor x, bint labels, double smoothing, 
     cdef Weights w = Weights.__new__(Weights)
     cdef object row = np.ones(rows), of_class = None, given = y_true.numpy().reshape(-1) if labels else None
     if sample_weight is not None:
-        row = checked_weights(sample_weight, shape_of(x)[:x.ndim - 1], "sample_weight", "row").reshape(-1)
+        row = check.weights(sample_weight, shape_of(x)[:x.ndim - 1], "cross_entropy", "sample_weight",
+                            "a row").reshape(-1)
     if ignoring:
         row = np.where(given == ignore, 0.0, row)
     if ignoring or sample_weight is not None:
         w.row = as_any(row.astype(x.dtype), "cross_entropy")
     if class_weight is not None:
-        of_class = checked_weights(class_weight, (n,), "class_weight", "class")
+        of_class = check.weights(class_weight, (n,), "cross_entropy", "class_weight", "a class")
     if smoothing or of_class is not None:
         rest = (np.ones(n) if of_class is None else of_class) * (smoothing / n)
         hot = np.full(n, 1 - smoothing) if of_class is None else of_class * (1 - smoothing)
@@ -311,19 +312,9 @@ cdef Weights weights_of(Tensor y_true, Tensor x, bint labels, double smoothing, 
     return w
 
 
-cdef object checked_weights(object given, tuple shape, str name, str each):
-    """Weights in double; ValueError for another shape, or one that is negative or not finite."""
-    cdef object w = as_float(given, "cross_entropy").numpy().astype(np.float64)
-    if w.shape != shape:
-        raise ValueError(f"cross_entropy: {name} must have shape {shape}, one a {each}, got {w.shape}")
-    if not (np.isfinite(w).all() and (w >= 0).all()):
-        raise ValueError(f"cross_entropy: {name} must be finite and 0 or more, got {w[~(np.isfinite(w) & (w >= 0))][0]}")
-    return w
-
-
 cdef double sum_of(Tensor both, Py_ssize_t rows) noexcept:
     """The sum of the losses, the second row of `both`, in double and in four parts: one would wait for each addition."""
-    cdef Py_ssize_t i, k
+    cdef Py_ssize_t i
     cdef double[4] parts = [0, 0, 0, 0]
     if both.kind == F32:
         for i in range(rows):
@@ -412,7 +403,7 @@ def cross_entropy(y_true, y_pred, double label_smoothing, ignore_index, class_we
         if recording(x) and type(y_true) is not Tensor:
             y = copy_of(y)      # the backward trusts them: whoever refills the array must not reach them
     else:
-        probabilities(y.numpy(), "cross_entropy", "y_true")
+        check.probabilities(y, "cross_entropy", "y_true")
         y = contiguous(y if y.kind == x.kind else as_any(y.numpy().astype(x.dtype), "cross_entropy"))
     if ignoring or label_smoothing or class_weight is not None or sample_weight is not None:
         weights = weights_of(y, x, labels, label_smoothing, ignoring, ignore, class_weight, sample_weight)

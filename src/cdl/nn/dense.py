@@ -1,15 +1,14 @@
 """The fully connected layer."""
 from cdl._core.dense import dense
 from cdl._core.tensor import Tensor
-from cdl.init import he_initialization, xavier_initialization
-from cdl.nn.activation import FUSED, check_activation
+from cdl.init import initialize
+from cdl.nn.activation import FUSED, ROWWISE, check_activation
 from cdl.nn.layer import Layer
-from cdl.ops import softmax
 
 __all__ = ["Dense"]
 
 # Activations that pass about half of their input on: their layers start with He's draws, the others with Xavier's.
-_HALVING = {"elu", "gelu", "gelu_tanh", "hard_swish", "leaky_relu", "relu", "silu", "softplus"}
+_HALVING = {"elu", "gelu", "gelu_tanh", "hard_swish", "leaky_relu", "relu", "relu6", "silu", "softplus"}
 
 
 class Dense(Layer):
@@ -20,14 +19,18 @@ class Dense(Layer):
     units : int
         The number of outputs.
     activation : str, optional
-        "relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus", "sigmoid", "tanh", "hard_sigmoid",
-        "hard_swish" (these are computed while the product is still in the cache) or "softmax"; default: none.
+        "relu", "relu6", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "softplus", "sigmoid", "log_sigmoid", "tanh",
+        "hard_sigmoid", "hard_swish", "hard_tanh" (these are computed while the product is still in the cache), "softmax" or
+        "log_softmax"; default: none.
     use_bias : bool
         Whether a bias is added.
     in_features : int, optional
         The number of inputs; default: taken from the first input.
+    kernel_initializer : str, float or callable, optional
+        What the weights start with, as `cdl.init.initialize` takes it; default: "he_normal" before activations like ReLU,
+        "lecun_normal" (the notes' Xavier) otherwise.
     rng : numpy.random.Generator or int, optional
-        Where the initial weights come from: He's draws before activations like ReLU, Xavier's otherwise.
+        Where the initial weights come from.
 
     Shape
     -----
@@ -49,12 +52,15 @@ class Dense(Layer):
     Dense(units=3, activation='relu', in_features=4)
     """
 
-    def __init__(self, units, activation=None, *, use_bias=True, in_features=None, rng=None):
+    def __init__(self, units, activation=None, *, use_bias=True, in_features=None, kernel_initializer=None,
+                 rng=None):
         self.units = _positive(units, "units")
         self.activation = activation
         check_activation(activation, "Dense")
         self._fused = activation if activation in FUSED else None
+        self._rowwise = ROWWISE.get(activation)
         self.use_bias = use_bias
+        self._initializer = kernel_initializer
         self._rng = rng
         self.weight = self.bias = None
         if in_features is not None:
@@ -66,18 +72,19 @@ class Dense(Layer):
         if not input_shape or input_shape[-1] is None:
             raise ValueError(f"Dense: the input needs a last axis of known length, got shape {tuple(input_shape)}")
         n_in = _positive(input_shape[-1], "in_features")
-        draw = he_initialization if self.activation in _HALVING else xavier_initialization
-        self.weight = Tensor(draw((n_in, self.units), n_in, rng=self._rng), "float32", requires_grad=True)
+        initializer = self._initializer
+        if initializer is None:
+            initializer = "he_normal" if self.activation in _HALVING else "lecun_normal"
+        self.weight = Tensor(initialize(initializer, (n_in, self.units), rng=self._rng), "float32", requires_grad=True)
         if self.use_bias:
             self.bias = Tensor([0.0] * self.units, "float32", requires_grad=True)
 
     def forward(self, x):
         if self.weight is None:
             self.build(x.shape)
-        fused = self._fused
-        if fused is None and self.activation == "softmax":
-            return softmax(dense(x, self.weight, self.bias))
-        return dense(x, self.weight, self.bias, fused)
+        if self._rowwise is not None:
+            return self._rowwise(dense(x, self.weight, self.bias))
+        return dense(x, self.weight, self.bias, self._fused)
 
     def output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
@@ -89,6 +96,8 @@ class Dense(Layer):
         config = {"units": self.units, "activation": self.activation}
         if not self.use_bias:
             config["use_bias"] = False
+        if isinstance(self._initializer, (str, float, int)):    # a function has no place in a file; the weights have
+            config["kernel_initializer"] = self._initializer
         if self.weight is not None:
             config["in_features"] = self.weight.shape[0]
         return config

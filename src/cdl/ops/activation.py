@@ -1,10 +1,11 @@
 """Activation functions: elementwise, of one argument."""
 from cdl._core.kernels import UNARY
+from cdl._core.prelu import prelu as _prelu
 from cdl._core.unary import function, unary
 from cdl.ops._doc import elementwise
 
-__all__ = ["elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log_sigmoid", "relu", "relu6",
-           "sigmoid", "silu", "softplus"]
+__all__ = ["elu", "gelu", "hard_sigmoid", "hard_swish", "hard_tanh", "leaky_relu", "log_sigmoid", "prelu",
+           "relu", "relu6", "sigmoid", "silu", "softplus"]
 
 _GELU, _GELU_TANH, _RELU, _RELU6 = function("gelu"), function("gelu_tanh"), function("relu"), function("relu6")
 _SIGMOID, _LOG_SIGMOID, _SILU = function("sigmoid"), function("log_sigmoid"), function("silu")
@@ -56,6 +57,42 @@ def leaky_relu(x, *, slope=0.01):
     array([-0.1,  2. ])
     """
     return unary(_LEAKY_RELU, x, slope)
+
+
+def prelu(x, slope):
+    """x where x > 0, else slope * x, with a slope that can be trained: its gradient is the sum of g x where x <= 0.
+
+    Parameters
+    ----------
+    x : array_like
+        Channels last.
+    slope : array_like
+        One number, or one for each channel.
+
+    Returns
+    -------
+    Tensor, ndarray or NumPy scalar
+        Of x's shape; a Tensor if an argument is one.
+
+    Raises
+    ------
+    ValueError
+        If the slope is of another size.
+    TypeError
+        If the slope wants a gradient and has another dtype than x.
+
+    Source
+    ------
+    He et al., "Delving deep into rectifiers", 2015, eq. 1.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.prelu([[-1.0, -1.0], [2.0, 2.0]], [0.5, 0.25])
+    array([[-0.5 , -0.25],
+           [ 2.  ,  2.  ]])
+    """
+    return _prelu(x, slope)
 
 
 @elementwise("x", options="""

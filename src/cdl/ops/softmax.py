@@ -1,6 +1,4 @@
 """Softmax, its logarithm, logsumexp, and cross-entropy fused with them. Natural logarithms throughout."""
-import numpy as np
-
 from cdl._core.check import probabilities
 from cdl._core.kernels import UNARY
 from cdl._core.softmax import cross_entropy as _cross_entropy
@@ -116,7 +114,7 @@ def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, igno
     0.0
     """
     if not from_logits:
-        probabilities(np.asarray(y_pred), "cross_entropy", "y_pred", nan=True)
+        probabilities(y_pred, "cross_entropy", "y_pred", nan=True)
         y_pred = unary(UNARY["log"], unary(UNARY["clip"], y_pred, 1e-15, float("inf")))
     return _cross_entropy(y_true, y_pred, label_smoothing, ignore_index, class_weight, sample_weight, reduction)
 

@@ -3,10 +3,10 @@ import math
 
 import numpy as np
 
-from cdl import losses
 from cdl._core.batches import Batches
 from cdl._core.tape import enter_inference, leave_inference
 from cdl._core.tensor import Tensor
+from cdl.losses import LOSSES
 from cdl.optim import OPTIMIZERS, Optimizer
 from cdl.random import generator
 from cdl.train.history import History
@@ -19,8 +19,6 @@ __all__ = ["evaluate", "fit"]
 # A validation goes through the network in batches of this size.
 _EVALUATED_BATCH = 1024
 
-LOSSES = {"cross_entropy": losses.cross_entropy, "binary_cross_entropy": losses.binary_cross_entropy,
-          "mse": losses.mse, "mae": losses.mae}
 
 
 def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, validation_split=0.0,

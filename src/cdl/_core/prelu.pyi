@@ -1,0 +1,3 @@
+from typing import Any
+
+def prelu(x: Any, slope: Any) -> Any: ...
