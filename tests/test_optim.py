@@ -1,6 +1,8 @@
 """Every row of the optimizer table: the path of 50 updates, in place; threads; state. Groups and errors."""
+import gc
 import re
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -339,6 +341,39 @@ def test_a_group_that_is_refused_leaves_everything_as_it_was():
     assert len(optimizer.groups) == 1 and optimizer.params == [w] and optimizer.lr == 0.01
 
 
+def test_an_optimizer_that_nobody_holds_is_freed_at_once():
+    """Its state may be most of a process's memory."""
+    gc.disable()
+    try:
+        optimizer = cdl.Adam([leaf(1.0)])
+        gone = weakref.ref(optimizer)
+        group = optimizer.groups[0]
+        del optimizer
+        assert gone() is None
+        group["lr"] = 0.5                       # a group stands alone
+        assert group["lr"] == 0.5 and len(group.params) == 1
+    finally:
+        gc.enable()
+
+
+def test_an_optimizer_made_again_begins_again():
+    p = [np.ones(100_000), np.ones(3)]
+    optimizer = cdl.Adam(p)
+    optimizer.update(p, p)
+    optimizer.__init__([p[1]], lr=0.5)
+    optimizer.update([p[1]], [np.ones(3)])
+    assert optimizer.t == 1 and len(optimizer.state) == 1
+    np.testing.assert_allclose(p[1], 1 - 0.001 - 0.5, rtol=1e-6)
+
+
+def test_groups_made_from_nothing_are_refused():
+    group = type(cdl.Adam([leaf(1.0)]).groups[0])()
+    for use in (lambda: group["lr"], lambda: group.__setitem__("lr", 1), lambda: group.params, lambda: repr(group)):
+        with pytest.raises(TypeError):
+            use()
+    assert cdl.Adam.__new__(cdl.Adam).t == 0
+
+
 # --- state ------------------------------------------------------------------------------------------------------------
 def trained():
     params = [np.ones(3, np.float32), np.ones((2, 2), np.float32)]
@@ -372,6 +407,9 @@ def damage(change):
     (lambda s: s.update(extra=1), "has extra too many"),
     (lambda s: s.update(t=-1), "t of the state must be an integer"),
     (lambda s: s.update(epoch=1.5), "epoch of the state must be an integer"),
+    (lambda s: s.update(state=5), "state of the state must be a list of dicts, got int"),
+    (lambda s: s["state"].__setitem__(0, [np.ones(3)]), "state of the state must be a list of dicts"),
+    (lambda s: s["groups"].__setitem__(0, 3), "groups of the state must be a list of dicts"),
     (lambda s: s["state"].pop(), "for 1 parameters in 2 groups"),
     (lambda s: s["groups"].pop(), "for 2 parameters in 1 groups"),
     (lambda s: s["groups"][0].update(params=2), "group 0 of the state has 2 parameters"),
@@ -405,6 +443,11 @@ def test_a_state_that_does_not_fit_changes_nothing(change, words):
     (lambda: cdl.Adam([{"params": np.ones(3)}]), TypeError, "under 'params'"),
     (lambda: cdl.Adam([{"params": [np.ones(3)], "lrr": 1}]), ValueError, "unknown option 'lrr'; known are lr, weight_decay"),
     (lambda: cdl.Adam([np.ones(3, int)]), TypeError, "float32 or float64"),
+    (lambda: cdl.Adam(cdl.Sequential([cdl.Dense(2, in_features=3)])), TypeError, r"got \w+; of a model or layer pass"),
+    (lambda: cdl.Adam([3.0]), TypeError, "must be a Tensor or an array, got float"),
+    (lambda: cdl.Adam(3), TypeError, "list of parameters or of groups, got int"),
+    (lambda: cdl.Adam([{"params": 3}]), TypeError, "under 'params'"),
+    (lambda: cdl.Adam([np.ones(3)]).load_state_dict(3), ValueError, "the state must be a dict, got int"),
     (lambda: cdl.Adam([leaf(1.0)] * 2), ValueError, r"the same parameter, of shape \(1,\), was given twice"),
     (lambda: cdl.Adam([np.ones(3)], lr=-1), ValueError, "lr must be above 0 and finite, got -1"),
     (lambda: cdl.Adam([np.ones(3)], lr=0), ValueError, "lr must be above 0"),

@@ -29,6 +29,18 @@ def test_an_optimizer_follows_its_schedule(row, per):
     assert optimizer.epoch == 15 and type(optimizer.groups[0].schedule).__name__ in repr(optimizer)
 
 
+def test_gradient_descent_follows_a_schedule():
+    x, y = np.array([[1.0], [2.0]]), np.array([2.0, 3.0])
+    W, b = np.zeros(1), 0.0
+    for epoch in range(5):
+        error = x @ W + b - y
+        W, b = W - 0.1 * 0.5**epoch * (x.T @ error) / 2, b - 0.1 * 0.5**epoch * error.mean()
+    got = cdl.gradient_descent(x, y, learning_rate=cdl.ExponentialDecay(0.1, 0.5), epochs=5)
+    np.testing.assert_allclose(np.append(*got), np.append(W, b), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"the schedule gave -1\.0 at epoch 0"):
+        cdl.gradient_descent(x, y, learning_rate=lambda epoch: -1.0)
+
+
 @EACH
 def test_schedules_agree_with_torch(row):
     torch = pytest.importorskip("torch")
@@ -126,6 +138,7 @@ def test_a_bad_rate_of_a_schedule_changes_nothing(bad):
     (lambda: cdl.WarmUp(cdl.StepDecay(0.1), 5, per="step"), ValueError, "counts by epoch, so it cannot count by step"),
     (lambda: cdl.WarmUp(0, 5), ValueError, "lr must be above 0"),
     (lambda: cdl.optim.Schedule("step")(0), NotImplementedError, "define __call__"),
+    (lambda: cdl.SGD([leaf(1.0)], lr=lambda epoch: "x"), TypeError, "gave 'x' at epoch 0, which is no number"),
     (lambda: cdl.SGD([leaf(1.0)], lr=lambda epoch: -1), ValueError, "gave -1.0 at epoch 0"),
 ])
 def test_errors_of_schedules(make, error, words):

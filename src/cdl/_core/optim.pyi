@@ -21,11 +21,15 @@ class Group:
     def __setitem__(self, name: str, value: float | Callable[[int], float]) -> None: ...
 
 class Fused:
-    t: int
-    epoch: int
-    variant: bool
-    clip_norm: float | None
-    clip_value: float | None
+    slots: tuple[str, ...]
+    @property
+    def t(self) -> int: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def clip_norm(self) -> float | None: ...
+    @property
+    def clip_value(self) -> float | None: ...
     @property
     def params(self) -> list[Tensor | NDArray[Any]]: ...
     @property

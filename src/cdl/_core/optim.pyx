@@ -23,43 +23,45 @@ include "optim_group.pxi"
 cdef class Fused:
     """The parameters of an optimizer in their groups, their state, and the pass over them.
 
-    rule: which of RULES. options: the default of every option. variant: AMSGrad, Nesterov's rule, or centred. start: what
-    state arrays are filled with at first.
+    rule: which of RULES. options: the default of every option. variant: as in Settings. start: what state arrays are filled
+    with at first.
     """
     cdef list _params                   # of all groups, one after the other: Tensors, or the caller's own arrays
     cdef list _state                    # per parameter a list of SLOTS Tensors, None before they are needed
     cdef list _groups
     cdef bint tensors                   # no arrays among the parameters
     cdef bint busy                      # an update is under way
-    cdef readonly long long t           # updates so far
-    cdef readonly long long epoch       # epochs so far
-    cdef int rule
-    cdef readonly bint variant
-    cdef double start, limit, most_norm
+    cdef Settings settings
+    cdef double start, most_norm
     cdef str name
-    cdef tuple options                  # their names
     cdef readonly tuple slots           # the names of the state arrays
     cdef dict defaults
     cdef Line line
     cdef list gapped                    # of the update under way: parameters with gaps, and the dense copies worked on
 
+    def __cinit__(self, *args, **options):
+        self.settings, self.line = Settings(), Line()
+
     def __init__(self, params, rule=None, dict options=None, *, bint variant=False, double start=0.0, clip_norm=None,
                  clip_value=None):
-        self.name = type(self).__name__
+        self.refuse_if_busy()
+        self.name, self.settings, self.line = type(self).__name__, Settings(), Line()
         if isinstance(params, (Tensor, np.ndarray, dict)):
             raise TypeError(f"{self.name}: expected a list of parameters or of groups, got one "
                             f"{'group' if isinstance(params, dict) else 'array'}; write [x]")
         if not isinstance(rule, str) or rule not in RULES or options is None:
             raise TypeError(f"{self.name}: has no rule of its own; make one of cdl.Adam, cdl.AdamW, cdl.SGD, cdl.Momentum, "
                             "cdl.RMSprop, cdl.Adagrad")
-        self.rule, own, self.slots = RULES[rule]
-        self.options = ("lr", "weight_decay", "decoupled", *own)
-        self.defaults, self.variant, self.start, self.line = options, variant, start, Line()
+        self.settings.rule, own, self.slots = RULES[rule]
+        self.settings.options = ("lr", "weight_decay", "decoupled", *own)
+        self.settings.name, self.settings.variant, self.defaults, self.start = self.name, variant, options, start
         if clip_norm is not None and clip_value is not None:
             raise ValueError(f"{self.name}: clip by clip_norm or by clip_value, not by both")
         self.most_norm = INFINITY if clip_norm is None else checked_bound(self.name, "clip_norm", clip_norm)
-        self.limit = INFINITY if clip_value is None else checked_bound(self.name, "clip_value", clip_value)
+        self.settings.limit = INFINITY if clip_value is None else checked_bound(self.name, "clip_value", clip_value)
         self._params, self._state, self._groups, self.tensors = [], [], [], True
+        if not hasattr(params, "__iter__"):
+            raise TypeError(f"{self.name}: expected a list of parameters or of groups, got {type(params).__name__}")
         params = list(params)
         if any([isinstance(item, dict) for item in params]):
             if not all([isinstance(item, dict) for item in params]):
@@ -85,15 +87,20 @@ cdef class Fused:
             For parameters that are not floats.
         """
         cdef Group new = Group.__new__(Group)
-        if "params" not in group or isinstance(group["params"], (Tensor, np.ndarray)):
+        self.refuse_if_busy()
+        if isinstance(group.get("params"), (Tensor, np.ndarray)) or not hasattr(group.get("params"), "__iter__"):
             raise TypeError(f"{self.name}: a group needs a list of its parameters under 'params'")
         params = list(group["params"])
-        new.owner, new.first, new.last = self, len(self._params), len(self._params) + len(params)
+        new.settings, new._params = self.settings, params
+        new.first, new.last = len(self._params), len(self._params) + len(params)
         for name, value in {**self.defaults, **group}.items():
             if name != "params":
                 new[name] = value
         tensors = self.tensors
         for p in params:
+            if not isinstance(p, (Tensor, np.ndarray)):
+                raise TypeError(f"{self.name}: a parameter must be a Tensor or an array, got {type(p).__name__}; of a model "
+                                "or layer pass its parameters()")
             if type(p) is not Tensor:
                 tensors = False
             elif not p.is_leaf:
@@ -102,6 +109,7 @@ cdef class Fused:
             if as_any(p, self.name).kind > F64:
                 raise TypeError(f"{self.name}: parameters must be float32 or float64, got {p.dtype}")
         refuse_twice(self._params + params, self.name)
+        self.line.append(len(params))
         self._params += params
         self._state += [[None] * SLOTS for _ in params]
         self._groups.append(new)
@@ -123,6 +131,16 @@ cdef class Fused:
         return [{name: s for name, s in zip(self.slots, slots) if s is not None} for slots in self._state]
 
     @property
+    def t(self):
+        """Updates so far."""
+        return self.settings.t
+
+    @property
+    def epoch(self):
+        """Epochs so far."""
+        return self.settings.epoch
+
+    @property
     def clip_norm(self):
         """The bound on the norm of all gradients, or None."""
         return self.most_norm if self.most_norm < INFINITY else None
@@ -130,7 +148,7 @@ cdef class Fused:
     @property
     def clip_value(self):
         """The bound on each element of a gradient, or None."""
-        return self.limit if self.limit < INFINITY else None
+        return self.settings.limit if self.settings.limit < INFINITY else None
 
     def required(self, group):
         """The names of the state arrays that parameters of group number `group` have after an update."""
@@ -145,8 +163,8 @@ cdef class Fused:
         ValueError
             If a schedule gives a learning rate below 0, NaN or infinite. Nothing is changed.
         """
-        self.ask_schedules(-1, self.epoch + 1)
-        self.epoch += 1
+        self.ask_schedules(-1, self.settings.epoch + 1)
+        self.settings.epoch += 1
 
     cdef int ask_schedules(self, long long step, long long epoch) except -1:
         """Set the learning rates that schedules give at a step and at an epoch; -1 asks none of that kind."""
@@ -161,60 +179,69 @@ cdef class Fused:
         return 0
 
     # --- an update: begin, enter for every parameter that takes part, finish, end -------------------------------------
-    cdef int begin(self) except -1:
-        cdef Group group
+    cdef int refuse_if_busy(self) except -1:
         if self.busy:
             raise RuntimeError(f"{self.name}: an update is under way already, in another thread or in a schedule")
-        self.busy = True
-        try:
-            for group in self._groups:
-                if group.schedule is not None and group.per == "step":
-                    self.ask_schedules(self.t, -1)
-                    break
-            self.line.reserve(len(self._params))
-        except BaseException:
-            self.busy = False
-            raise
+        return 0
+
+    cdef int begin(self) except -1:
+        self.refuse_if_busy()
+        self.busy, self.gapped = True, None
+        if self.settings.by_step:
+            try:
+                self.ask_schedules(self.settings.t, -1)
+            except BaseException:
+                self.busy = False
+                raise
         return 0
 
     cdef int enter(self, Py_ssize_t i, Tensor p, Tensor g, Group group, int slots) except -1:
-        """Put p, which stands for parameter i, and its dense gradient into the line."""
-        cdef list state = <list>self._state[i]
-        cdef Tensor dense = p, root = root_of(p)
-        cdef Entry* e
-        cdef int k
+        """Have p, which stands for parameter i, take part with its dense gradient."""
+        cdef Tensor dense = p, root = p if type(p.owner) is not Tensor else <Tensor>p.owner
+        cdef Entry* e = &self.line.entries[i]
         if not p.contiguous:
             dense = copy_of(p)
             self.gapped = [] if self.gapped is None else self.gapped
             self.gapped.append((p, dense))
-        e = self.line.add(g)
-        e.p, e.kernel, e.numbers = dense.ptr, kernel_of(self.rule, p.kind), &group.numbers
+        if e.slots != slots:
+            self.furnish(i, dense, group, slots)
+        e.p, e.g, e.size = dense.ptr, g.ptr, g.size
+        root.version += 1
+        return 0
+
+    cdef int furnish(self, Py_ssize_t i, Tensor p, Group group, int slots) except -1:
+        """Fill in what stays of entry i, and make the state arrays that its options call for."""
+        cdef list state = <list>self._state[i]
+        cdef Entry* e = &self.line.entries[i]
+        cdef int k
+        e.slots, e.kind, e.kernel, e.numbers = -1, p.kind, kernel_of(self.settings.rule, p.kind), &group.numbers
         for k in range(SLOTS):
             e.state[k] = NULL
             if slots >> k & 1:
                 if state[k] is None:
-                    state[k] = new_state(dense, self.start, k)
+                    state[k] = new_state(p, self.start, k)
                 e.state[k] = (<Tensor>state[k]).ptr
-        root.version += 1
+        e.slots = slots
         return 0
 
     cdef int finish(self, bint alone) except -1:
         cdef Pass all
         cdef Group group
-        cdef double scale = 1, norm
+        cdef double norm
         if self.most_norm < INFINITY:
             norm = self.line.norm()
             if not isfinite(norm):
                 raise FloatingPointError(f"{self.name}: the norm of the gradients is {norm}; the parameters were not changed")
-            scale = self.most_norm / norm if norm > self.most_norm else 1
-        self.t += 1
-        for group in self._groups:
-            group.prepare(self.t, scale)
+            if norm > self.most_norm:
+                for group in self._groups:
+                    group.numbers.scale = self.most_norm / norm
+        self.settings.t += 1
         all.visit = update_of
         self.line.run(&all, alone)
         if self.gapped is not None:
             for p, dense in self.gapped:
                 assign(p, dense)
+            self.gapped = None
         return 0
 
     def step(self):
@@ -236,16 +263,19 @@ cdef class Fused:
         self.begin()
         try:
             for group in self._groups:
-                slots = group.slots()
+                slots = group.prepare()
                 for i in range(group.first, group.last):
                     p = <Tensor>self._params[i]
-                    if p.gradient is not None:
+                    if p.gradient is None:
+                        self.line.entries[i].size = 0
+                    else:
                         self.enter(i, p, p.gradient, group, slots)
+            self.line.lay()
             if self.line.length * COST >= 4:    # other threads will run: let them not free the gradients
                 _held = [(<Tensor>item).gradient for item in self._params]
             self.finish(False)
         finally:
-            self.busy, self.gapped = False, None
+            self.busy = False
 
     def update(self, params, grads):
         """Change `params` (arrays or Tensors, in place) by `grads`, one gradient for each.
@@ -262,6 +292,7 @@ cdef class Fused:
         cdef Tensor p
         cdef Group group
         cdef Py_ssize_t i
+        cdef int slots
         if len(params) != len(self._params) or len(grads) != len(self._params):
             raise ValueError(f"{self.name}: made for {len(self._params)} parameters, "
                              f"got {len(params)} and {len(grads)} gradients")
@@ -269,11 +300,13 @@ cdef class Fused:
         self.begin()
         try:
             for group in self._groups:
+                slots = group.prepare()
                 for i in range(group.first, group.last):
-                    self.enter(i, pairs[i][0], pairs[i][1], group, group.slots())
+                    self.enter(i, pairs[i][0], pairs[i][1], group, slots)
+            self.line.lay()
             self.finish(self.line.overlapping())
         finally:
-            self.busy, self.gapped = False, None
+            self.busy = False
         for i in range(len(pairs)):
             p = <Tensor>pairs[i][0]
             if type(params[i]) is not Tensor and not np.may_share_memory(p.numpy(), params[i]):
@@ -311,6 +344,8 @@ cdef class Fused:
     def restore(self, long long t, long long epoch, list options, list state):
         """Take over what `load_state_dict` has checked: the options of each group, the state arrays of each parameter."""
         cdef Group group
+        cdef Py_ssize_t k
+        self.refuse_if_busy()
         restored = []
         for p, arrays in zip(self._params, state):
             like = contiguous(as_any(p, self.name))
@@ -323,12 +358,14 @@ cdef class Fused:
         for group, values in zip(self._groups, options):
             for name, value in values.items():
                 group.values[group.index(name)] = value
-        self._state, self.t, self.epoch = restored, t, epoch
+        self._state, self.settings.t, self.settings.epoch = restored, t, epoch
+        for k in range(self.line.count):
+            self.line.entries[k].slots = -1
 
 
 def checked_options(Group group not None, options):
     """The numbers of options for a group; errors as where they are set."""
-    return {name: checked_option(group.owner.name, name, value) for name, value in options.items()}
+    return {name: checked_option(group.settings.name, name, value) for name, value in options.items()}
 
 
 def clip_gradients(items, max_norm, limit, str who):
@@ -336,6 +373,7 @@ def clip_gradients(items, max_norm, limit, str who):
     cdef Line line = Line()
     cdef Pass all
     cdef Tensor g, root
+    cdef Py_ssize_t i
     cdef double norm = 0
     if isinstance(items, (Tensor, np.ndarray, dict)):
         raise TypeError(f"{who}: expected a list of parameters, got one {type(items).__name__}; write [x]")
@@ -351,9 +389,10 @@ def clip_gradients(items, max_norm, limit, str who):
             raise TypeError(f"{who}: gradients must be float32 or float64, got {item.dtype}")
         gradients.append(contiguous(g))
         changed.append((item, g))
-    line.reserve(len(gradients))
-    for g in gradients:
-        line.add(g)
+    line.append(len(gradients))
+    for i, g in enumerate(gradients):
+        line.entries[i].g, line.entries[i].size, line.entries[i].kind = g.ptr, g.size, g.kind
+    line.lay()
     all.visit, all.scale, all.limit = clip_of, 1, INFINITY if limit is None else checked_bound(who, "limit", limit)
     if max_norm is not None:
         bound = checked_bound(who, "max_norm", max_norm)

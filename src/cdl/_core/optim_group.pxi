@@ -90,11 +90,26 @@ cdef int refuse_fixed(array, str what) except -1:
 
 cdef double rate_at(str who, object schedule, str per, long long position) except? -1:
     """What a schedule gives at a step or epoch: unlike a constant it may come down to 0."""
-    cdef double x = float(schedule(position))
+    value = schedule(position)
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+        raise TypeError(f"{who}: the schedule {schedule!r} gave {value!r} at {per} {position}, which is no number")
+    cdef double x = float(value)
     if not (x >= 0 and isfinite(x)):
         raise ValueError(f"{who}: the schedule {schedule!r} gave {x} at {per} {position}; a learning rate must be 0 or "
                          "more and finite")
     return x
+
+
+cdef class Settings:
+    """What an optimizer and its groups both know. (Groups that held the optimizer would keep each other, and all the
+    state, alive until the next garbage collection.)"""
+    cdef str name
+    cdef tuple options          # their names
+    cdef int rule
+    cdef bint variant           # AMSGrad, Nesterov's rule, or centred
+    cdef bint by_step           # there is or was a schedule that goes by steps
+    cdef double limit           # of each element of a gradient
+    cdef long long t, epoch     # updates and epochs so far
 
 
 cdef class Group:
@@ -109,21 +124,25 @@ cdef class Group:
     >>> [group["lr"] for group in optimizer.groups]
     [0.5, 0.25]
     """
-    cdef Fused owner
-    cdef Py_ssize_t first, last             # its parameters in the owner's list
-    cdef double[OPTIONS] values             # in the order of the owner's `options`
+    cdef Settings settings
+    cdef list _params
+    cdef Py_ssize_t first, last             # where they are in the optimizer's list
+    cdef double[OPTIONS] values             # in the order of the settings' `options`
     cdef readonly object schedule           # what gives lr; None where that is a number
     cdef str per                            # "step" or "epoch": when the schedule is asked
     cdef cdl_update numbers                 # of the update under way
 
+    def __cinit__(self):
+        self.settings = Settings()
+
     @property
     def params(self):
         """Its parameters, in a new list."""
-        return self.owner._params[self.first:self.last]
+        return list(self._params)
 
     cpdef list keys(self):
         """The names of the options."""
-        return list(self.owner.options)
+        return list(self.settings.options)
 
     def __getitem__(self, str name):
         if name == "params":
@@ -135,18 +154,19 @@ cdef class Group:
         if name == "lr" and callable(value):
             per = getattr(value, "per", "epoch")
             if per not in ("step", "epoch"):
-                raise ValueError(f"{self.owner.name}: a schedule's per must be 'step' or 'epoch', got {per!r}")
-            self.values[LR] = rate_at(self.owner.name, value, per, self.owner.t if per == "step" else self.owner.epoch)
+                raise ValueError(f"{self.settings.name}: a schedule's per must be 'step' or 'epoch', got {per!r}")
+            self.values[LR] = rate_at(self.settings.name, value, per, self.settings.t if per == "step" else self.settings.epoch)
             self.schedule, self.per = value, per
+            self.settings.by_step = self.settings.by_step or per == "step"
         else:
-            self.values[self.index(name)] = checked_option(self.owner.name, name, value)
+            self.values[self.index(name)] = checked_option(self.settings.name, name, value)
             if name == "lr":
                 self.schedule = None
 
     cdef Py_ssize_t index(self, str name) except -1:
-        if name not in self.owner.options:
-            raise ValueError(f"{self.owner.name}: unknown option {name!r}; known are {', '.join(self.owner.options)}")
-        return self.owner.options.index(name)
+        if name not in self.settings.options:
+            raise ValueError(f"{self.settings.name}: unknown option {name!r}; known are {', '.join(self.settings.options)}")
+        return self.settings.options.index(name)
 
     def __repr__(self):
         options = {name: self[name] for name in self.keys()}
@@ -154,27 +174,29 @@ cdef class Group:
 
     cdef int slots(self) noexcept:
         """Which state arrays its options call for: bit 0 for the kernel's first, …"""
-        cdef int rule = self.owner.rule
+        cdef int rule = self.settings.rule
         if rule == ADAM:
-            return 7 if self.owner.variant else 3
+            return 7 if self.settings.variant else 3
         if rule == SGD:
             return 1 if self.values[OWN] else 0
-        return 1 if rule == ADAGRAD else 1 | (2 if self.owner.variant else 0) | (4 if self.values[OWN + 2] else 0)
+        return 1 if rule == ADAGRAD else 1 | (2 if self.settings.variant else 0) | (4 if self.values[OWN + 2] else 0)
 
-    cdef void prepare(self, long long t, double scale) noexcept:
-        """The numbers of update t."""
+    cdef int prepare(self) noexcept:
+        """The numbers of the next update, without clipping by norm; returns the slots."""
         cdef double* own = self.values + OWN
+        cdef double t = <double>(self.settings.t + 1)
         cdef cdl_update* u = &self.numbers
-        u.rate, u.scale, u.limit, u.nesterov = self.values[LR], scale, self.owner.limit, 0
+        u.rate, u.scale, u.limit, u.nesterov = self.values[LR], 1, self.settings.limit, 0
         u.coupled = 0 if self.values[DECOUPLED] else self.values[DECAY]
         u.kept = 1 - u.rate * self.values[DECAY] if self.values[DECOUPLED] else 1
-        if self.owner.rule == ADAM:
+        if self.settings.rule == ADAM:
             u.beta1, u.beta2, u.eps = own[0], own[1], own[2]
-            u.rate /= 1 - pow(u.beta1, <double>t)
-            u.per_v = 1 / (1 - pow(u.beta2, <double>t))
-        elif self.owner.rule == SGD:
-            u.beta1, u.nesterov = own[0], self.owner.variant
-        elif self.owner.rule == RMSPROP:
+            u.rate /= 1 - pow(u.beta1, t)
+            u.per_v = 1 / (1 - pow(u.beta2, t))
+        elif self.settings.rule == SGD:
+            u.beta1, u.nesterov = own[0], self.settings.variant
+        elif self.settings.rule == RMSPROP:
             u.beta2, u.eps, u.beta1 = own[0], own[1], own[2]
         else:
             u.eps = own[0]
+        return self.slots()

@@ -9,11 +9,13 @@ cdef double COST = 0.0004       # µs an element: four arrays read, three writte
 
 
 cdef struct Entry:
-    # A parameter that takes part in an update.
+    # A parameter: what an update finds out about it each time …
     char* p
     char* g
-    char* state[SLOTS]
-    size_t size, start          # start: where it begins when all are laid end to end
+    size_t size, start          # size 0: it takes no part; start: where it begins when all are laid end to end
+    # … and what stays
+    char* state[SLOTS]          # NULL where its options call for none
+    int slots                   # which are called for, as bits; -1 before the first update
     int kind
     update_t kernel
     const cdl_update* numbers
@@ -80,28 +82,31 @@ cdef int by_address(const void* a, const void* b) noexcept nogil:
 cdef class Line:
     """Entries laid end to end, for one pass after another."""
     cdef Entry* entries
-    cdef Py_ssize_t count, room
+    cdef Py_ssize_t count
     cdef size_t length          # of the line; the elements and the gaps that round each parameter up
 
     def __dealloc__(self):
         free(self.entries)
 
-    cdef int reserve(self, Py_ssize_t count) except -1:
-        cdef void* larger
-        if count > self.room:
-            larger = realloc(self.entries, count * sizeof(Entry))
-            if larger == NULL:
-                raise MemoryError(f"optimizer: no memory for {count} parameters")
-            self.entries, self.room = <Entry*>larger, count
-        self.count, self.length = 0, 0
+    cdef int append(self, Py_ssize_t more) except -1:
+        """Add entries, of which nothing is known yet."""
+        cdef Py_ssize_t i
+        cdef void* larger = realloc(self.entries, max(self.count + more, 1) * sizeof(Entry))
+        if larger == NULL:
+            raise MemoryError(f"optimizer: no memory for {self.count + more} parameters")
+        self.entries = <Entry*>larger
+        for i in range(self.count, self.count + more):
+            self.entries[i].slots, self.entries[i].size = -1, 0
+        self.count += more
         return 0
 
-    cdef Entry* add(self, Tensor g) noexcept:
-        cdef Entry* e = &self.entries[self.count]
-        e.g, e.size, e.kind, e.start = g.ptr, g.size, g.kind, self.length
-        self.length += (g.size + LINE - 1) // LINE * LINE
-        self.count += 1
-        return e
+    cdef void lay(self) noexcept:
+        """Say where each entry starts."""
+        cdef Py_ssize_t i
+        self.length = 0
+        for i in range(self.count):
+            self.entries[i].start = self.length
+            self.length += (self.entries[i].size + LINE - 1) // LINE * LINE
 
     cdef void run(self, Pass* all, bint alone) noexcept:
         """One pass, on one thread if `alone`."""

@@ -177,14 +177,14 @@ def step(d):
 
 
 def update(d):
-    """optimizer.step(), in the fastest of the forms that torch has for the rule on a CPU: fused, or over lists."""
+    """optimizer.step(), in the fastest of the forms that torch has for the rule on a CPU: fused, else one by one."""
     params = [torch.from_numpy(p.copy()).requires_grad_() for p in d.params]
     for p, g in zip(params, d.grads, strict=True):
         p.grad = torch.from_numpy(g)
     lr, optim = reference.LEARNING_RATE, torch.optim
     optimizer = {
         "Adam": lambda: optim.Adam(params, lr, fused=True),
-        "RMSprop": lambda: optim.RMSprop(params, lr, alpha=reference.RHO, foreach=True),
+        "RMSprop": lambda: optim.RMSprop(params, lr, alpha=reference.RHO, foreach=False),
         "Momentum": lambda: optim.SGD(params, lr, momentum=reference.MOMENTUM, fused=True),
     }[d.rule]()
 

@@ -137,10 +137,10 @@ class Momentum:
 RULES = {"Adam": Adam, "RMSprop": RMSprop, "Momentum": Momentum}
 
 
-def update(rule, size):
+def update(rule, count):
     """The parameters after CHECKED_STEPS updates by the same gradients."""
     rng = np.random.default_rng(0)
-    params, grads = ([rng.standard_normal(shape, np.float32) for shape in OPTIMIZED[size]] for _ in range(2))
+    params, grads = ([rng.standard_normal(shape, np.float32) for shape in OPTIMIZED[count]] for _ in range(2))
     exact, slopes = [p.astype(float) for p in params], [g.astype(float) for g in grads]
     optimizer = RULES[rule](exact)
     for _ in range(CHECKED_STEPS):

@@ -1,4 +1,6 @@
 """What every optimizer shares: options as attributes, saving and going on."""
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from cdl._core.optim import Fused, checked_options
@@ -109,6 +111,9 @@ class Optimizer(Fused):
         _same_keys(who, "the state", state, {"optimizer", "t", "epoch", "groups", "state"})
         if state["optimizer"] != who:
             raise ValueError(f"{who}: the state is that of {state['optimizer']}")
+        for name in ("groups", "state"):
+            if not isinstance(state[name], Sequence) or not all(isinstance(item, Mapping) for item in state[name]):
+                raise ValueError(f"{who}: {name} of the state must be a list of dicts, got {type(state[name]).__name__}")
         if len(state["state"]) != len(self.params) or len(state["groups"]) != len(groups):
             raise ValueError(f"{who}: the state is for {len(state['state'])} parameters in {len(state['groups'])} groups, "
                              f"there are {len(self.params)} in {len(groups)}")
@@ -148,6 +153,8 @@ def _options(who, i, group, saved):
 
 
 def _same_keys(who, what, given, wanted):
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{who}: {what} must be a dict, got {type(given).__name__}")
     missing, extra = sorted(wanted - set(given)), sorted(set(given) - wanted)
     if missing or extra:
         raise ValueError(f"{who}: {what} lacks {', '.join(missing) or 'nothing'} and has {', '.join(extra) or 'nothing'} "

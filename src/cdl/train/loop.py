@@ -20,7 +20,6 @@ __all__ = ["evaluate", "fit"]
 _EVALUATED_BATCH = 1024
 
 
-
 def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, validation_split=0.0,
         callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=True, progress=True,
         rng=None):
