@@ -237,6 +237,27 @@ def test_a_sample_of_weight_two_is_a_sample_twice():
                                repeated.evaluate(x.repeat(weights, 0), y.repeat(weights, 0), loss="mse")["loss"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("loss, targets", [
+    ("mse", lambda y: y), ("mae", lambda y: y), ("huber", lambda y: y), ("cross_entropy", lambda y: (y[:, 0] > 0).astype(int)),
+    ("binary_cross_entropy", lambda y: (y > 0).astype(np.float32)), ("hinge", lambda y: np.sign(y)),
+])
+def test_every_loss_takes_weights_of_samples(loss, targets):
+    """A weight of 2 is a sample twice, of 0 none: in the steps and in the figures."""
+    x, y = line(40)
+    y, weights = targets(y), np.arange(40) % 3
+    outputs = 2 if loss == "cross_entropy" else 1
+    act = "sigmoid" if loss == "binary_cross_entropy" else None
+    weighted, repeated = (cdl.Sequential([cdl.Dense(outputs, act, in_features=2, rng=0)]) for _ in range(2))
+    options = dict(loss=loss, optimizer=sgd, epochs=3, batch_size=100, shuffle=False, progress=False)
+    first = weighted.fit(x, y, sample_weight=weights, validation_data=(x, y, weights), **options)
+    x, y = x.repeat(weights, 0), y.repeat(weights, 0)
+    second = repeated.fit(x, y, validation_data=(x, y), **options)
+    assert first.keys() == second.keys()
+    for name, column in first.items():
+        np.testing.assert_allclose(column, second[name], rtol=1e-5)
+    np.testing.assert_allclose(weighted[0].weight.numpy(), repeated[0].weight.numpy(), rtol=1e-5)
+
+
 def test_the_loss_of_an_epoch_is_its_mean_by_weight():
     x, y = line(10)
     weights = np.array([1, 0, 0, 0, 3, 1, 1, 1, 1, 9.0])        # one batch of weight 0 among them

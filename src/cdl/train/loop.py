@@ -35,8 +35,9 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
         Samples and targets, along the first axis. Floats are converted to the type of the parameters, once. Layers and
         loss get them as Tensors.
     loss : str or callable
-        "cross_entropy" (integer labels, logits), "binary_cross_entropy", "mse", "mae", or a function
-        `loss(y_true, y_pred)` whose value is one number.
+        "cross_entropy" (integer labels or one-hot rows, logits), "binary_cross_entropy" (probabilities), "mse", "mae",
+        "huber", "kl_divergence", "hinge", "cosine_loss", or a function `loss(y_true, y_pred)` whose value is one number;
+        with weights it is called with `sample_weight=` too, and its mean is to be the weighted one.
     optimizer : str, Optimizer or callable
         "adam", "adamw", "amsgrad", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", an optimizer over the model's
         parameters, or a function that makes one from the list of them (`lambda parameters: cdl.Adam(parameters,
@@ -53,7 +54,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
         is an object may have the methods `on_fit_begin(model)` and `on_fit_end(model)` too; the latter is also called
         when an error or an interrupt ends the training. See `cdl.EarlyStopping`.
     sample_weight : array_like, optional
-        How much each sample counts in the loss, one number ≥ 0 for each. The loss takes them as `sample_weight=`.
+        How much each sample counts in the loss, one number ≥ 0 for each.
     class_weight : dict, array_like or "balanced", optional
         How much the samples of each class count, by label (1 for those left out) or by position; "balanced": samples /
         (classes × samples of the class). Multiplied with the sample weights.
