@@ -265,11 +265,23 @@ def test_every_loss_takes_weights_of_samples(loss, targets):
 
 def test_the_loss_of_an_epoch_is_its_mean_by_weight():
     x, y = line(10)
-    weights = np.array([1, 0, 0, 0, 3, 1, 1, 1, 1, 9.0])        # one batch of weight 0 among them
-    history = linear().fit(x, y, loss=weighted_mse, sample_weight=weights, batch_size=3, shuffle=False, progress=False,
-                           optimizer=lambda p: cdl.SGD(p, lr=1e-30))
-    each = ((linear().predict(x) - y) ** 2)[:, 0]
-    np.testing.assert_allclose(history["loss"], np.average(each, weights=weights), rtol=1e-5)
+    weights = np.array([1, 2, 0, 0, 0, 0, 1, 1, 1, 9.0])        # the second batch is of weight 0
+    model = linear()
+    history = model.fit(x, y, loss=weighted_mse, sample_weight=weights, batch_size=3, shuffle=False, progress=False,
+                        optimizer=lambda p: cdl.SGD(p, lr=1e-30))
+    wanted = np.average(((model.predict(x) - y) ** 2)[:, 0], weights=weights)
+    np.testing.assert_allclose(history["loss"], wanted, rtol=1e-5)
+    np.testing.assert_allclose(model.evaluate(x, y, loss=weighted_mse, sample_weight=weights, batch_size=3)["loss"], wanted,
+                               rtol=1e-5)
+
+
+def test_a_batch_of_weight_zero_is_no_step():
+    x, y = line(8)
+    model = linear()
+    rule = cdl.Adam(model.parameters())
+    model.fit(x, y, loss="mse", sample_weight=[1, 1, 0, 0, 0, 0, 1, 1], batch_size=2, shuffle=False, progress=False,
+              optimizer=rule)
+    assert rule.t == 2
 
 
 @pytest.mark.parametrize("class_weight, wanted", [

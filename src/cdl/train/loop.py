@@ -139,6 +139,10 @@ def _epoch(model, batches, loss, optimizer, augment, penalty, bar):
     """Train on every batch once; the mean loss."""
     total = counted = done = told = 0
     for x, y, weights in batches:
+        done += len(y)
+        share = len(y) if weights is None else float(np.sum(weights))    # a batch's loss is the mean by weight
+        if not share:
+            continue        # a step of no gradient would still go on with the momentum
         if augment is not None:
             x, y = augment(np.asarray(x), np.asarray(y))
         value = loss(y, model(x)) if weights is None else loss(y, model(x), sample_weight=weights)
@@ -149,13 +153,10 @@ def _epoch(model, batches, loss, optimizer, augment, penalty, bar):
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
-        count = len(y)
-        share = count if weights is None else float(np.sum(weights))    # a batch's loss is the mean by weight
         total += value.item() * share
         counted += share
-        done += count
         if done >= bar.due:
-            bar.update(done - told, loss=total / (counted or 1))
+            bar.update(done - told, loss=total / counted)
             told = done
     bar.update(done - told)
     return total / counted
@@ -205,11 +206,13 @@ def _measured(model, x, y, weights, loss, batch_size):
         enter_inference()
         for start in range(0, len(x), batch_size):
             part = slice(start, start + batch_size)
-            y_true, y_pred = y[part], model(x[part])
-            options = {} if weights is None else {"sample_weight": weights[part]}
+            y_true, options = y[part], {} if weights is None else {"sample_weight": weights[part]}
             share = len(y_true) if weights is None else float(weights[part].sum())
+            if not share:
+                continue
+            y_pred = model(x[part])
             for name, function in measured.items():
-                totals[name] += float(function(y_true, y_pred, **options)) * share if share else 0.0
+                totals[name] += float(function(y_true, y_pred, **options)) * share
             counted += share
     finally:
         leave_inference()
