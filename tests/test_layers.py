@@ -319,7 +319,7 @@ def test_summary_of_any_forward():
     text = model.summary((None, 3, 2))
     cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
     assert cells == [
-        ["layer", "output shape", "parameters", "frozen", "buffers"], [cells[1][0]],
+        ["layer", "output shape", "trained", "frozen", "buffers"], [cells[1][0]],
         ["Branches", "(3, 5)", "2"],
         ["first Residual", "(batch, 3, 2)"],
         ["body Sequential", "(batch, 3, 2)"],
