@@ -27,7 +27,8 @@ def summary(model, input_shape=None):
         if layer is not model or any(counts):
             rows.append(("  " * depth + name, shapes.get(id(layer), "?"), counts))
     totals = [sum(counts[i] for _, _, counts in rows) for i in range(3)]
-    titles = [("trained" if totals[1] else "parameters", 0), *((title, i) for title, i in (("frozen", 1), ("buffers", 2)) if totals[i])]
+    titles = [("trained" if totals[1] else "parameters", 0)]
+    titles += [(title, i) for title, i in (("frozen", 1), ("buffers", 2)) if totals[i]]
     table = [["layer", "output shape", *(title for title, _ in titles)]]
     table += [[name, shape, *(f"{counts[i]:,}" if counts[i] else "" for _, i in titles)] for name, shape, counts in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
