@@ -114,6 +114,7 @@ cdef extern from "kernels.h" nogil:
         void (*prelu_forward)(const void* x, const void* slope, size_t step, void* y, size_t rows, size_t n) noexcept nogil
         void (*prelu_backward)(const void* x, const void* slope, size_t step, const void* g, void* dx, void* dslope,
                                size_t rows, size_t n) noexcept nogil
+        void (*dot_rows)(const void* a, const void* b, void* y, size_t rows, size_t n, size_t stride) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"
