@@ -50,5 +50,9 @@ ROWS = [
         {"0.weight": (4, 6), "0.bias": (6,), "2.weight": (6, 2), "2.bias": (2,)}),
     Row("Sequential inside another", lambda: cdl.Sequential([cdl.Sequential([cdl.Dense(3, rng=0)]), cdl.ReLU()]), (5, 4),
         (5, 3), {"0.0.weight": (4, 3), "0.0.bias": (3,)}),
+    Row("Residual", lambda: cdl.Residual([cdl.Dense(6, "tanh", rng=0), cdl.Dense(4, rng=1)]), (5, 4), (5, 4),
+        {"body.0.weight": (4, 6), "body.0.bias": (6,), "body.1.weight": (6, 4), "body.1.bias": (4,)}),
+    Row("Residual with shortcut", lambda: cdl.Residual(cdl.Dense(3, rng=0), cdl.Dense(3, use_bias=False, rng=1), "softplus"),
+        (2, 5, 4), (2, 5, 3), {"body.weight": (4, 3), "body.bias": (3,), "shortcut.weight": (4, 3)}),
     Row("empty Sequential", cdl.Sequential, (5, 4), (5, 4)),
 ]

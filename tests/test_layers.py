@@ -75,11 +75,11 @@ def test_state_goes_through_a_dict_and_refuses_what_does_not_fit(row):
     if row.state:
         name = next(iter(row.state))
         state = first.state_dict()
-        with pytest.raises(KeyError, match="missing"):
+        with pytest.raises(ValueError, match=f"missing {name} "):
             second.load_state_dict({k: v for k, v in state.items() if k != name})
-        with pytest.raises(ValueError, match=name):
+        with pytest.raises(ValueError, match=rf"{name} has shape .* here, \(1, 1, 1\) in the state"):
             second.load_state_dict(state | {name: np.zeros((1, 1, 1))})
-    with pytest.raises(KeyError, match="surprise"):
+    with pytest.raises(ValueError, match="unknown surprise"):
         second.load_state_dict(first.state_dict() | {"surprise": np.zeros(1)})
 
 
@@ -155,14 +155,119 @@ def test_errors(make, error, words):
         make()
 
 
-def test_freeze_and_modes_reach_every_layer():
+class Running(cdl.Layer):
+    """A parameter, a buffer that training moves, and a table of integers."""
+
+    buffers = ("mean",)
+
+    def __init__(self):
+        self.scale = cdl.Tensor([2.0, 3.0], "float32", requires_grad=True)
+        self.mean = cdl.Tensor([0.0, 0.0], "float32")
+        self.table = cdl.Tensor([1, 2])
+
+    def forward(self, x):
+        if self.training:
+            self.mean.data[...] += np.asarray(x).mean(axis=0)
+        return x * self.scale - self.mean
+
+
+def test_buffers_are_saved_and_not_trained(tmp_path):
+    model = cdl.Sequential([Running(), cdl.Dense(1, in_features=2)])
+    assert [name for name, _ in model.named_buffers()] == ["0.mean", "0.table"]
+    assert [name for name, _ in model.named_parameters()] == ["0.scale", "1.weight", "1.bias"]
+    assert model.count_parameters() == 5
+    model(np.ones((4, 2), np.float32))
+    model.save(tmp_path / "m.safetensors")
+    again = cdl.Sequential([Running(), cdl.Dense(1, in_features=2)]).load(tmp_path / "m.safetensors")
+    np.testing.assert_array_equal(again[0].mean.numpy(), [1, 1])
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(other[0].mean.numpy(), [1, 1])
+        assert not other[0].mean.requires_grad and other[0].scale.requires_grad
+        other(np.ones((4, 2), np.float32))
+        np.testing.assert_array_equal(model[0].mean.numpy(), [1, 1])
+    with pytest.raises(TypeError, match=r"0\.table must hold int64, got dtype float64"):
+        model.load_state_dict(model.state_dict() | {"0.table": np.zeros(2)})
+
+
+def test_a_state_that_does_not_fit_changes_nothing_and_is_told_whole():
+    model = cdl.Sequential([cdl.Dense(3, in_features=2), cdl.Dense(1, in_features=3)])
+    before = model.state_dict()
+    state = {"0.weight": np.ones((2, 3)), "0.bias": np.ones(4), "1.weight": np.ones((1, 3)), "2.bias": np.ones(7)}
+    with pytest.raises(ValueError) as raised:
+        model.load_state_dict(state)
+    assert str(raised.value) == ("load_state_dict: the state does not fit this Sequential:\n"
+                                 "    missing 1.bias (1,)\n"
+                                 "    unknown 2.bias (7,)\n"
+                                 "    0.bias has shape (3,) here, (4,) in the state\n"
+                                 "    1.weight has shape (3, 1) here, (1, 3) in the state")
+    with pytest.raises(TypeError, match="expected a mapping of names to arrays, got list"):
+        model.load_state_dict(list(before))
+    for dtype in (complex, object):
+        with pytest.raises(TypeError, match=r"1\.bias must hold real numbers"):
+            model.load_state_dict(before | {"1.bias": np.ones(1, dtype)})
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_modes_reach_every_layer():
     model = cdl.Sequential([cdl.Dense(3, in_features=2), cdl.Sequential([cdl.Dense(1, in_features=3)])])
     model.eval()
     assert not any(layer.training for layer in model.layers_inside())
-    model.freeze()
-    assert not any(p.requires_grad for p in model.parameters())
-    model.freeze(False).train()
-    assert all(p.requires_grad for p in model.parameters()) and model.training
+    assert all(layer.training for layer in model.train().layers_inside())
+
+
+@pytest.mark.parametrize("optimizer", [
+    lambda p: cdl.SGD(p, 0.1, 0.9, weight_decay=0.1), lambda p: cdl.Adam(p, 0.1), lambda p: cdl.AdamW(p, 0.1)])
+def test_what_is_frozen_stays_and_the_rest_is_trained(optimizer):
+    model = cdl.Sequential([Running(), cdl.Dense(3, in_features=2, rng=0), cdl.Dense(1, in_features=3, rng=0)])
+    x, y = np.ones((8, 2), np.float32), np.full((8, 1), 5.0, np.float32)
+    rule = optimizer(model.parameters())
+
+    def step():
+        rule.zero_grad()
+        cdl.mse(y, model(x)).backward()
+        rule.step()
+
+    step()                      # momentum and gradients from before the freezing
+    model[0].freeze()
+    model[1].freeze()
+    assert model[0].frozen and not model[0].training and model[2].training
+    assert not model.train()[1].training        # a loop of one's own, and fit, call train()
+    before = model.state_dict()
+    step()
+    rule.step()                 # without zero_grad between
+    changed = {name for name, array in model.state_dict().items() if (array != before[name]).any()}
+    assert changed == {"2.weight", "2.bias"}
+    assert model[1].weight.grad is None
+    model.unfreeze()
+    step()
+    changed = {name for name, array in model.state_dict().items() if (array != before[name]).any()}
+    assert changed == {name for name in before if name != "0.table"}
+
+
+def test_a_layer_is_not_in_training_while_it_predicts():
+    model = cdl.Sequential([Running(), cdl.Dense(1, in_features=2)])
+    x = np.ones((4, 2), np.float32)
+    model.predict(x)
+    model.evaluate(x, np.zeros((4, 1)), loss="mse")
+    assert not model[0].mean.numpy().any() and model.training
+    model(x)
+    assert model[0].mean.numpy().all()
+
+
+def test_unfreezing_leaves_the_mode_of_what_was_not_frozen():
+    model = cdl.Sequential([cdl.Dense(3, in_features=2)]).eval()
+    assert not model.unfreeze()[0].training
+    with pytest.raises(RuntimeError, match=r"freeze: .* does not know the size"):
+        cdl.Sequential([cdl.Dense(3)]).freeze()
+
+
+def test_copies_stay_frozen_and_keep_what_is_shared():
+    shared = cdl.Dense(2, in_features=2)
+    model = cdl.Sequential([shared, cdl.ReLU(), shared]).freeze()
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other[0] is other[2] and other[0] is not shared
+        assert other[0].frozen and not any(p.requires_grad for p in other.parameters())
 
 
 def test_shared_layers_count_once():
@@ -174,9 +279,60 @@ def test_shared_layers_count_once():
 
 def test_summary_lists_layers_shapes_and_counts():
     model = cdl.Sequential([cdl.Dense(16, "relu"), cdl.ReLU(), cdl.Dense(3)])
+    with pytest.raises(RuntimeError, match=r"summary: .* does not know the size"):
+        model.summary()
     text = model.summary((None, 4))
-    assert "0 Dense" in text and "(batch, 16)" in text and "131 parameters" in text
+    assert text == """\
+layer    output shape  parameters
+---------------------------------
+0 Dense  (batch, 16)           80
+1 ReLU   (batch, 16)
+2 Dense  (batch, 3)            51
+---------------------------------
+131 parameters"""
     assert model.summary() == text
+    assert "(32, 16)" in model.summary((32, 4))
+    with pytest.raises(ValueError, match="only the first axis of input_shape may be None"):
+        model.summary((None, None))
+    with pytest.raises(ValueError, match="expected 4 features"):
+        model.summary((None, 5))
+
+
+class Branches(cdl.Model):
+    """Shared, nested, frozen and unused layers, tensors of its own, and a forward that is no list of layers."""
+
+    def __init__(self):
+        self.scale = cdl.Tensor(np.ones(2), "float32", requires_grad=True)
+        self.first = cdl.Residual([cdl.Dense(2, in_features=2), Running()])
+        self.again = self.first.body[0]
+        self.parts = {"a": cdl.Dense(5, in_features=4), "unused": cdl.Dense(1, in_features=1)}
+
+    def forward(self, x):
+        y = self.again(self.first(x) * self.scale)
+        return self.parts["a"](y.reshape((-1, 4)))
+
+
+def test_summary_of_any_forward():
+    model = Branches()
+    model.first.body[0].freeze()
+    kinds = [type(layer) for layer in model.layers_inside()]
+    text = model.summary((None, 3, 2))
+    cells = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in text.splitlines()]
+    assert cells == [
+        ["layer", "output shape", "trained", "frozen", "buffers"], [cells[1][0]],
+        ["Branches", "(3, 5)", "2"],
+        ["first Residual", "(batch, 3, 2)"],
+        ["body Sequential", "(batch, 3, 2)"],
+        ["0 Dense", "(batch, 3, 2)", "6"],
+        ["1 Running", "(batch, 3, 2)", "2", "4"],
+        ["again Dense", "(batch, 3, 2)"],
+        ["parts.a Dense", "(3, 5)", "25"],
+        ["parts.unused Dense", "?", "2"],
+        [cells[1][0]],
+        ["37 parameters, 31 trained and 6 frozen; 4 numbers in buffers"]]
+    assert [type(layer) for layer in model.layers_inside()] == kinds
+    np.testing.assert_array_equal(model.first.body[1].mean.numpy(), 0)      # the run is one of use, not of training
+    assert "output shape" in Branches().summary()       # a layer's size that is not the input's does no harm
 
 
 def test_a_model_of_ones_own_finds_its_parts():

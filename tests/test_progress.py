@@ -287,15 +287,22 @@ def test_history_is_plotted():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")
     history = History()
-    history.append(loss=1, accuracy=0.5)
-    history.append(loss=0.5, accuracy=0.75)
-    ax = history.plot()
-    assert [line.get_label() for line in ax.lines] == ["loss", "accuracy"]
-    assert list(ax.lines[0].get_xdata()) == [1, 2] and list(ax.lines[0].get_ydata()) == [1, 0.5]
-    assert history.plot("accuracy", ax=ax) is ax and len(ax.lines) == 3
-    assert not History().plot().lines
-    with pytest.raises(KeyError, match="no figure 'los' was recorded; there are loss, accuracy"):
+    history.append(loss=1, val_loss=2, accuracy=0.5)
+    history.append(loss=0.5, val_loss=1.5, accuracy=0.75)
+    figure = history.plot()
+    above, below = figure.axes
+    assert [line.get_label() for line in above.lines] == ["loss", "val_loss"]
+    assert [line.get_label() for line in below.lines] == ["accuracy"]
+    assert above.lines[0].get_color() == above.lines[1].get_color() != below.lines[0].get_color()
+    assert list(above.lines[0].get_xdata()) == [1, 2] and list(above.lines[0].get_ydata()) == [1, 0.5]
+    assert (above.get_ylabel(), below.get_ylabel(), below.get_xlabel()) == ("loss", "accuracy", "epoch")
+    ax = matplotlib.pyplot.subplots()[1]
+    assert history.plot("val_loss", "accuracy", ax=ax) is ax.figure and len(ax.lines) == 2
+    assert len(history.plot("accuracy").axes) == 1
+    assert not History().plot().axes[0].lines
+    with pytest.raises(KeyError, match="no figure 'los' was recorded; there are loss, val_loss, accuracy"):
         history.plot("los")
+    matplotlib.pyplot.close("all")
 
 
 # Optional imports.

@@ -199,5 +199,10 @@ def test_gradient_descent_fits_lines_and_planes():
     np.testing.assert_allclose(b, [0, 1], atol=1e-5)
     with pytest.raises(FloatingPointError, match="diverged"), np.errstate(all="ignore"):
         cdl.gradient_descent(X, X[:, 0], learning_rate=50.0, epochs=2000)
+    W, b = cdl.gradient_descent(np.arange(5), 2 * np.arange(5) + 1, learning_rate=0.1, epochs=2000)     # integers
+    np.testing.assert_allclose([*W, b], [2, 1], atol=1e-6)
     with pytest.raises(ValueError, match="expected X"):
         cdl.gradient_descent(X, X[:50, 0])
+    for options in (dict(learning_rate=0.0), dict(learning_rate=np.nan), dict(epochs=-1), dict(epochs=2.5)):
+        with pytest.raises(ValueError, match="epochs must be an integer ≥ 0 and learning_rate > 0"):
+            cdl.gradient_descent(X, X[:, 0], **options)

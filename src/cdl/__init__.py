@@ -12,11 +12,12 @@ from cdl.data import load_digits, train_test_split
 from cdl.gradcheck import GradientError, gradcheck, value_and_grad
 from cdl.init import he_initialization, orthogonal, xavier_initialization
 from cdl.losses import *
-from cdl.models import Sequential, load
+from cdl.models import Residual, Sequential, load
 from cdl.nn import *
 from cdl.ops import *
 from cdl.optim import *
 from cdl.random import seed
+from cdl.train.early_stopping import EarlyStopping
 from cdl.train.linear import gradient_descent
 from cdl.train.loop import evaluate, fit
 from cdl.train.model import Model
@@ -24,7 +25,7 @@ from cdl.train.model import Model
 __version__ = "0.1.0"
 
 __all__ = [
-    "GradientError", "Model", "Sequential", "Tensor", "clear_memory", "evaluate",
+    "EarlyStopping", "GradientError", "Model", "Residual", "Sequential", "Tensor", "clear_memory", "evaluate",
     "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats",
     "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad",
     "xavier_initialization",

@@ -24,10 +24,12 @@ class Peer:
     needs: tuple
     environ: tuple = ()
     uses_blas: bool = False  # its arithmetic is NumPy's BLAS
+    here: bool = False  # it runs in this interpreter, wherever the others are installed
 
 
 PEERS = {
-    "cdl": Peer("cdl", "peer_cdl", ("cdl",)),
+    "cdl": Peer("cdl", "peer_cdl", ("cdl",), here=True),
+    "loop": Peer("cdl, a loop by hand", "peer_loop", ("cdl",), here=True),
     "numpy": Peer("NumPy", "peer_numpy", ("numpy",), uses_blas=True),
     "torch": Peer("torch", "peer_torch", ("torch",)),
     "torch-avx512": Peer("torch, MKL AVX-512", "peer_torch", ("torch",), (("CDL_BENCH_MKL", "avx512"),)),
@@ -144,7 +146,7 @@ def _has_amd_avx512():
 
 def available(keys, python):
     """Those of the peers that can be timed here: cdl in this interpreter, the others in `python`."""
-    found = [key for key in keys if installed(key, sys.executable if key == "cdl" else python)]
+    found = [key for key in keys if installed(key, sys.executable if PEERS[key].here else python)]
     return [key for key in found if key != "torch-avx512" or _has_amd_avx512()]  # elsewhere it is plain torch
 
 
@@ -155,7 +157,7 @@ class Crew:
         self.threads, self.versions, self.workers, self.lost = threads, {}, {}, {}
         try:
             for key in keys:
-                self.workers[key] = Worker(key, threads, sys.executable if key == "cdl" else python, realtime)
+                self.workers[key] = Worker(key, threads, sys.executable if PEERS[key].here else python, realtime)
             for key in keys:
                 self.versions[key] = self._ask(key, "version")
             self.realtime = all(answer.get("realtime", True) for answer in self.versions.values())

@@ -213,6 +213,24 @@ def digits(d):
     return fit, lambda: [(fit().predict(d.x_test).argmax(1) == d.y_test).mean()]
 
 
+def fit(d, **options):
+    """model.fit, with its line of progress."""
+
+    def train():
+        cdl.seed(0)
+        model = cdl.Sequential([cdl.Dense(d.hidden, activation="relu"), cdl.Dense(10)])
+        model.fit(d.x, d.y, loss="cross_entropy", optimizer=lambda params: cdl.Adam(params, reference.LEARNING_RATE),
+                  epochs=reference.FIT_EPOCHS, batch_size=reference.BATCH, **options)
+        return model
+
+    return train, lambda: [(train().predict(d.x_test).argmax(1) == d.y_test).mean()]
+
+
+def fit_validated(d):
+    """The same with validation_data."""
+    return fit(d, validation_data=(d.x_test, d.y_test))
+
+
 def epochs(d, threads):
     """The weights after three epochs with so many threads, as asked for, more than there are cores or not."""
     cdl.set_num_threads(threads)

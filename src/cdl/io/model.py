@@ -12,17 +12,23 @@ VERSION = 1
 
 
 def describe(layer):
-    """A layer as plain values: its name and what makes it again. None where a class is not cdl's own."""
-    if not type(layer).__module__.startswith("cdl."):
+    """A layer as plain values: its name and what makes it again. None where a class in it is not cdl's own."""
+    try:
+        return _described(layer)
+    except _NotOurs:
         return None
-    description = {"layer": type(layer).__name__}
-    for name, value in layer.config().items():
-        if isinstance(value, (list, tuple)) and value and isinstance(value[0], Layer):
-            value = [describe(item) for item in value]
-            if None in value:
-                return None
-        description[name] = value
-    return description
+
+
+class _NotOurs(Exception):
+    """A layer whose class no file can name."""
+
+
+def _described(value):
+    if isinstance(value, Layer):
+        if not type(value).__module__.startswith("cdl."):
+            raise _NotOurs
+        return {"layer": type(value).__name__} | {name: _described(option) for name, option in value.config().items()}
+    return [_described(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def save_model(path, model, *, extra=None):

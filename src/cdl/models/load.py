@@ -3,12 +3,14 @@ from cdl import nn
 from cdl.init import no_draws
 from cdl.io.errors import FileFormatError
 from cdl.io.model import read_model
+from cdl.models.residual import Residual
 from cdl.models.sequential import Sequential
 
 __all__ = ["load"]
 
 # The layers a file may name; nothing else is ever looked up.
-_LAYERS = {name: getattr(nn, name) for name in nn.__all__ if name != "Layer"} | {"Sequential": Sequential}
+_LAYERS = {name: getattr(nn, name) for name in nn.__all__ if name != "Layer"} | {
+    "Residual": Residual, "Sequential": Sequential}
 
 
 def load(path):
@@ -59,6 +61,11 @@ def _make(description):
     name = options.pop("layer")
     if name not in _LAYERS:
         raise ValueError(f"unknown layer {name!r}")
-    if "layers" in options:
-        options["layers"] = [_make(item) for item in options["layers"]]
-    return _LAYERS[name](**options)
+    return _LAYERS[name](**{option: _value(value) for option, value in options.items()})
+
+
+def _value(value):
+    """A layer for each description in an option: the layers of a Sequential, the body of a Residual."""
+    if isinstance(value, list):
+        return [_value(item) for item in value]
+    return _make(value) if isinstance(value, dict) and "layer" in value else value

@@ -1,5 +1,7 @@
 """Layers one after another."""
-from cdl.nn.layer import Layer
+from reprlib import recursive_repr
+
+from cdl.nn.layer import Layer, lines
 from cdl.train.model import Model
 
 __all__ = ["Sequential"]
@@ -73,6 +75,6 @@ class Sequential(Model):
     def __iter__(self):
         return iter(self.layers)
 
+    @recursive_repr()
     def __repr__(self):
-        inside = "".join(f"\n    {layer!r}," for layer in self.layers)
-        return f"Sequential([{inside}\n])" if inside else "Sequential([])"
+        return f"Sequential([{lines(self.layers) if self.layers else ''}])"

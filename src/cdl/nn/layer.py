@@ -1,7 +1,11 @@
 """Layer: what holds parameters and maps inputs to outputs."""
+from collections.abc import Mapping
+from reprlib import recursive_repr
+from textwrap import indent
+
 import numpy as np
 
-from cdl._core.tape import no_grad
+from cdl._core.tape import is_inferring, no_grad
 from cdl._core.tensor import Tensor
 
 
@@ -9,18 +13,21 @@ class Layer:
     """The base of every layer and model.
 
     A subclass defines `forward(x)`; calling the layer is calling `forward`. What it keeps in attributes is found by
-    what it is: a Tensor is a parameter (or a buffer, where the class names it in `buffers`), a Layer is part of it, and
-    so are those in a list, tuple or dict. Names that begin with an underscore are left alone: what is not to be trained
-    or saved, such as an activation kept to look at, goes there. A layer whose sizes depend on its input also defines
-    `build(input_shape)`, which makes its parameters at the first call.
+    what it is: a Tensor is a parameter, a Layer is part of it, and so are those in lists, tuples and dicts. A Tensor
+    that the class names in `buffers`, or that holds integers, is a buffer: saved, not trained. Names that begin with an
+    underscore are left alone: what is not to be trained or saved, such as an activation kept to look at, goes there. A
+    layer whose sizes depend on its input also defines `build(input_shape)`, which makes its parameters at the first
+    call.
 
     Attributes
     ----------
     training : bool
-        Whether it behaves as in training (dropout drops, batch normalisation uses the batch). Set by train()
-        and eval().
+        Whether it behaves as in training (dropout drops, batch normalisation uses the batch). Set by train() and
+        eval(); False while predict() or evaluate() is under way on the thread that asks.
+    frozen : bool
+        Whether its parameters stay as they are. Set by freeze() and unfreeze().
     buffers : tuple of str
-        Of the class: names of Tensors that are saved but not trained.
+        Of the class: names of Tensors that are saved but not trained, such as running statistics.
     built : bool
         Whether it has all its parameters.
 
@@ -37,7 +44,8 @@ class Layer:
     """
 
     buffers = ()
-    training = True
+    frozen = False
+    _training = True
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -62,14 +70,8 @@ class Layer:
     # --- its parts ---------------------------------------------------------------------------------------------------
     def _parts(self, kind):
         for name, value in vars(self).items():
-            if name.startswith("_"):
-                continue
-            if isinstance(value, kind):
-                yield name, value
-            elif isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, kind))
-            elif isinstance(value, dict):
-                yield from ((f"{name}.{key}", item) for key, item in value.items() if isinstance(item, kind))
+            if not name.startswith("_"):
+                yield from _found(name, value, kind)
 
     def children(self):
         """The layers directly inside, as (name, layer) pairs in the order they were set."""
@@ -87,34 +89,40 @@ class Layer:
 
     def _named_tensors(self, wanted, prefix="", above=()):
         above = (*above, self)
-        for name, value in self._parts(Tensor):
-            if wanted(self, name.partition(".")[0]):
+        for name, value in self.own_tensors():
+            if wanted(self, name, value):
                 yield prefix + name, value
         for name, child in self.children():
             if not any(child is layer for layer in above):      # a layer may know the one it is in
                 yield from child._named_tensors(wanted, f"{prefix}{name}.", above)
 
+    def own_tensors(self):
+        """The parameters and buffers that this layer holds itself, as (name, Tensor) pairs."""
+        return self._parts(Tensor)
+
+    def is_buffer(self, name, tensor):
+        """Whether the Tensor `tensor` of the attribute `name` is saved but not trained."""
+        return name.partition(".")[0] in self.buffers or tensor.dtype.kind != "f"
+
     def named_parameters(self):
-        """The trained Tensors as (name, Tensor) pairs; names are paths such as ``0.weight``."""
-        self._require_built("named_parameters")
-        return self._named_tensors(lambda layer, name: name not in layer.buffers)
+        """The parameters, frozen ones too, as (name, Tensor) pairs; names are paths such as ``0.weight``."""
+        self.require_built("named_parameters")
+        return self._named_tensors(lambda layer, name, tensor: not layer.is_buffer(name, tensor))
+
+    def named_buffers(self):
+        """The saved but not trained Tensors as (name, Tensor) pairs."""
+        self.require_built("named_buffers")
+        return self._named_tensors(lambda layer, name, tensor: layer.is_buffer(name, tensor))
 
     def parameters(self):
-        """The trained Tensors, in a list.
+        """The parameters, frozen ones too, in a list; one that layers share is there once.
 
         Raises
         ------
         RuntimeError
             If a layer does not know its sizes yet.
         """
-        seen = {}
-        for _, parameter in self.named_parameters():
-            seen.setdefault(id(parameter), parameter)     # a shared one counts once
-        return list(seen.values())
-
-    def named_buffers(self):
-        """The saved but not trained Tensors as (name, Tensor) pairs."""
-        return self._named_tensors(lambda layer, name: name in layer.buffers)
+        return _each_once(tensor for _, tensor in self.named_parameters())
 
     @property
     def built(self):
@@ -124,21 +132,31 @@ class Layer:
     def _is_built(self):
         return True
 
-    def _require_built(self, who):
+    def require_built(self, who):
+        """Raise RuntimeError, for the function `who`, if a layer does not know its sizes yet."""
         for layer in self.layers_inside():
             if not layer._is_built():
                 raise RuntimeError(f"{who}: {layer!r} does not know the size of its input yet; call the model on a "
                                    "batch once, or give the size when you make the layer")
 
     def count_parameters(self):
-        """How many numbers are trained."""
+        """How many numbers the parameters hold, frozen ones too."""
         return sum(parameter.size for parameter in self.parameters())
 
     # --- modes -------------------------------------------------------------------------------------------------------
+    @property
+    def training(self):
+        """Whether it behaves as in training."""
+        return self._training and not is_inferring()
+
+    @training.setter
+    def training(self, mode):
+        self._training = bool(mode)
+
     def train(self, mode=True):
-        """Behave as in training (or, with False, as in use); returns the layer itself."""
+        """Behave as in training (or, with False, as in use); returns the layer itself. Frozen layers stay as in use."""
         for layer in self.layers_inside():
-            layer.training = bool(mode)
+            layer.training = mode and not layer.frozen
         return self
 
     def eval(self):
@@ -146,10 +164,36 @@ class Layer:
         return self.train(False)
 
     def freeze(self, frozen=True):
-        """Stop training the parameters (or, with False, train them again); returns the layer itself."""
+        """Keep this layer and all inside it as they are; returns the layer itself.
+
+        The parameters take no gradient and no update, whatever the optimizer (momentum and weight decay included). The
+        layers behave as in use, so that running statistics also stay and nothing is dropped.
+
+        Raises
+        ------
+        RuntimeError
+            If a layer does not know its sizes yet.
+
+        Examples
+        --------
+        >>> import cdl
+        >>> model = cdl.Sequential([cdl.Dense(3, in_features=2), cdl.Dense(1, in_features=3)])
+        >>> frozen = model[0].freeze()
+        >>> [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+        ['1.weight', '1.bias']
+        """
+        self.require_built("freeze" if frozen else "unfreeze")
         for parameter in self.parameters():
             parameter.requires_grad = not frozen
+            parameter.grad = None       # a step with one from before would still move it
+        for layer in self.layers_inside():
+            if layer.frozen != frozen:
+                layer.frozen, layer.training = frozen, not frozen
         return self
+
+    def unfreeze(self):
+        """Train this layer and all inside it again; returns the layer itself."""
+        return self.freeze(False)
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -159,41 +203,79 @@ class Layer:
     # --- state -------------------------------------------------------------------------------------------------------
     def state_dict(self):
         """Every parameter and buffer by name, as copies in NumPy arrays."""
-        self._require_built("state_dict")
-        return {name: tensor.numpy().copy() for name, tensor in self._named_tensors(lambda layer, name: True)}
+        self.require_built("state_dict")
+        return {name: tensor.numpy().copy() for name, tensor in self._named_tensors(_everything)}
 
     def load_state_dict(self, state):
         """Set every parameter and buffer from `state`, a mapping of names to arrays as `state_dict` gives it.
 
         Raises
         ------
-        KeyError
-            If names are missing or unknown; the message lists both. Nothing is changed.
         ValueError
-            If a shape differs. Nothing is changed.
+            If names are missing or unknown, or shapes differ; the message lists all of them. Nothing is changed.
         TypeError
-            If an array does not hold real numbers. Nothing is changed.
+            If an array holds no real numbers, or fractions where integers are kept. Nothing is changed.
         """
-        self._require_built("load_state_dict")
-        own = dict(self._named_tensors(lambda layer, name: True))
-        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-        if missing or unknown:
-            raise KeyError(f"load_state_dict: missing {missing or 'nothing'}, unknown {unknown or 'nothing'}")
-        arrays = {name: np.asarray(state[name]) for name in own}
+        self.require_built("load_state_dict")
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict: expected a mapping of names to arrays, got {type(state).__name__}")
+        own = dict(self._named_tensors(_everything))
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        misfits = _misfits({name: tensor.shape for name, tensor in own.items()},
+                           {name: array.shape for name, array in arrays.items()})
+        if misfits:
+            raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__}:{misfits}")
         for name, tensor in own.items():
-            if arrays[name].shape != tensor.shape:
-                raise ValueError(f"load_state_dict: {name} has shape {tensor.shape} here, "
-                                 f"{arrays[name].shape} in the state")
-            if arrays[name].dtype.kind not in "fiub":
-                raise TypeError(f"load_state_dict: {name} must hold real numbers, got dtype {arrays[name].dtype}")
+            if arrays[name].dtype.kind not in "fiub" or not np.can_cast(arrays[name].dtype, tensor.dtype, "same_kind"):
+                what = "real numbers" if tensor.dtype.kind == "f" else str(tensor.dtype)
+                raise TypeError(f"load_state_dict: {name} must hold {what}, got dtype {arrays[name].dtype}")
+        arrays = {name: arrays[name].astype(tensor.dtype, copy=False) for name, tensor in own.items()}
         with no_grad():
             for name, tensor in own.items():
-                tensor[...] = arrays[name].astype(tensor.dtype, copy=False)
+                tensor[...] = arrays[name]
 
     # --- to look at --------------------------------------------------------------------------------------------------
     def config(self):
-        """The arguments that make this layer again (saved beside the weights), as plain numbers, strings and lists."""
+        """The arguments that make this layer again (saved beside the weights): plain values, layers, lists of these."""
         return {}
 
+    @recursive_repr()
     def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.config().items())})"
+        config, inside = self.config(), list(self.children())
+        if config or not inside:
+            return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in config.items() if v is not None)})"
+        return f"{type(self).__name__}({lines(f'({name}): {layer!r}' for name, layer in inside)})"
+
+
+def _everything(layer, name, tensor):
+    return True
+
+
+def _found(name, value, kind):
+    """What is of `kind` in an attribute's value, by its path: the value itself, or items of lists, tuples and dicts."""
+    if isinstance(value, kind):
+        yield name, value
+    elif isinstance(value, (list, tuple)):
+        for i, item in enumerate(value):
+            yield from _found(f"{name}.{i}", item, kind)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _found(f"{name}.{key}", item, kind)
+
+
+def _each_once(tensors):
+    return list({id(tensor): tensor for tensor in tensors}.values())
+
+
+def _misfits(own, given):
+    """Lines that say where two dicts of shapes differ; nothing where they agree."""
+    missing = [f"missing {name} {shape}" for name, shape in own.items() if name not in given]
+    unknown = [f"unknown {name} {shape}" for name, shape in given.items() if name not in own]
+    others = [f"{name} has shape {shape} here, {given[name]} in the state" for name, shape in own.items()
+              if name in given and given[name] != shape]
+    return "".join(f"\n    {line}" for line in missing + unknown + others)
+
+
+def lines(items):
+    """Each item on a line of its own, one step further in."""
+    return "\n" + "".join(indent(str(item), "    ") + ",\n" for item in items)

@@ -47,17 +47,20 @@ class History(dict):
     def plot(self, *names, ax=None):
         """Draw the figures over the epochs, with matplotlib (``pip install 'cdl[plot]'``).
 
+        A figure and its validation's (loss and val_loss) share a panel and a colour; other figures, which have other
+        scales, have a panel each.
+
         Parameters
         ----------
         *names : str
             The figures to draw, all without any.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; a new figure without it.
+            Where to draw all of them; without it a new figure is made, one panel above the other.
 
         Returns
         -------
-        matplotlib.axes.Axes
-            Call ``.figure.savefig(path)`` on it to save the picture.
+        matplotlib.figure.Figure
+            Call ``.savefig(path)`` on it to save the picture.
 
         Raises
         ------
@@ -70,13 +73,25 @@ class History(dict):
         for name in names:
             if name not in self:
                 raise KeyError(f"History.plot: no figure {name!r} was recorded; there are {', '.join(self) or 'none'}")
-        ax = pyplot.subplots()[1] if ax is None else ax
-        for name in names or self:
-            ax.plot(range(1, len(self[name]) + 1), self[name], label=name)
-        ax.set_xlabel("epoch")
-        if self:
-            ax.legend()
-        return ax
+        kinds = list(dict.fromkeys(name.removeprefix("val_") for name in names or self)) or ["loss"]
+        if ax is None:
+            height = 1 + 2.4 * len(kinds)
+            panels = pyplot.subplots(len(kinds), sharex=True, squeeze=False, figsize=(6.4, height), layout="constrained")[1]
+            panels = panels[:, 0]
+        else:
+            panels = [ax] * len(kinds)
+        for i, (kind, panel) in enumerate(zip(kinds, panels, strict=True)):
+            for name in names or self:
+                if name.removeprefix("val_") == kind:
+                    line = "--" if name.startswith("val_") else "-"
+                    marker = "o" if self.epochs == 1 else None      # one point makes no line
+                    panel.plot(range(1, self.epochs + 1), self[name], line, label=name, color=f"C{i}", marker=marker)
+            if self:
+                panel.legend()
+            panel.set_ylabel(kind if ax is None else "")
+        panels[-1].set_xlabel("epoch")
+        panels[-1].xaxis.get_major_locator().set_params(integer=True)
+        return panels[0].figure
 
     def __repr__(self):
         if not self:

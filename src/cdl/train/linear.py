@@ -33,7 +33,7 @@ def gradient_descent(X, y, learning_rate=0.01, epochs=1000):
     Raises
     ------
     ValueError
-        For shapes that do not fit, or no samples.
+        For shapes that do not fit, no samples, or numbers out of their range.
     FloatingPointError
         If it diverges.
 
@@ -55,8 +55,9 @@ def gradient_descent(X, y, learning_rate=0.01, epochs=1000):
     X = X[:, None] if X.ndim == 1 else X
     if X.ndim != 2 or y.ndim not in (1, 2) or len(X) != len(y) or len(X) == 0:
         raise ValueError(f"gradient_descent: expected X (m, n) and y (m,) or (m, k) with m > 0, got {X.shape} and {y.shape}")
-    if epochs < 0 or not (callable(learning_rate) or learning_rate > 0):
-        raise ValueError(f"gradient_descent: epochs must be ≥ 0 and learning_rate > 0, got {epochs} and {learning_rate}")
+    if not hasattr(epochs, "__index__") or epochs < 0 or not 0 < learning_rate < np.inf:
+        raise ValueError("gradient_descent: epochs must be an integer ≥ 0 and learning_rate > 0 and finite, got "
+                         f"{epochs!r} and {learning_rate!r}")
     targets = y.reshape(len(y), -1)
     W, b = np.zeros((X.shape[1], targets.shape[1]), targets.dtype), np.zeros(targets.shape[1], targets.dtype)
     for epoch in range(epochs):
@@ -67,5 +68,6 @@ def gradient_descent(X, y, learning_rate=0.01, epochs=1000):
         W -= rate * matmul(X.T, error)
         b -= rate * error.sum(axis=0)
     if not (np.isfinite(W).all() and np.isfinite(b).all()):
-        raise FloatingPointError(f"gradient_descent: diverged with learning_rate {learning_rate}; lower it or standardise X")
+        raise FloatingPointError(f"gradient_descent: diverged with learning_rate {learning_rate}; lower it, standardise X, "
+                                 "or look for NaN in the data")
     return (W, b) if y.ndim == 2 else (W[:, 0], b[0])

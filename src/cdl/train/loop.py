@@ -3,22 +3,26 @@ import math
 
 import numpy as np
 
+from cdl._core.batches import Batches
 from cdl._core.tape import enter_inference, leave_inference
+from cdl._core.tensor import Tensor
 from cdl.losses import LOSSES
 from cdl.optim import OPTIMIZERS, Optimizer
 from cdl.random import generator
 from cdl.train.history import History
 from cdl.train.metrics import metrics_for
 from cdl.train.progress import Progress
+from cdl.train.weights import weights_of
 
 __all__ = ["evaluate", "fit"]
 
-# Samples up to this size are put in their new order once an epoch; larger ones batch by batch, to save the memory.
-_REORDER_BYTES = 1 << 28
+# A validation goes through the network in batches of this size.
+_EVALUATED_BATCH = 1024
 
 
-def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, callbacks=(),
-        shuffle=True, progress=True, rng=None):
+def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, validation_split=0.0,
+        callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=True, progress=True,
+        rng=None):
     """Train `model` to map samples x to targets y.
 
     For every batch: the loss of the output, its gradient for every parameter, one step of the optimizer.
@@ -28,20 +32,37 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     model : Model
         Sizes that it does not know yet are taken from x.
     x, y : array_like
-        Samples and targets, along the first axis. Floats are converted to the type of the parameters, once.
+        Samples and targets, along the first axis. Floats are converted to the type of the parameters, once. Layers and
+        loss get them as Tensors.
     loss : str or callable
-        "cross_entropy" (integer labels, logits), "binary_cross_entropy", "mse", "mae", or a function
-        `loss(y_true, y_pred)` whose value is one number.
+        "cross_entropy" (integer labels or one-hot rows, logits), "binary_cross_entropy" (probabilities), "mse", "mae",
+        "huber", "kl_divergence", "hinge", "cosine_loss", or a function `loss(y_true, y_pred)` whose value is one number;
+        with weights it is called with `sample_weight=` too, and its mean is to be the weighted one.
     optimizer : str, Optimizer or callable
         "adam", "adamw", "amsgrad", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", an optimizer over the model's
         parameters, or a function that makes one from the list of them (`lambda parameters: cdl.Adam(parameters,
         lr=0.01)`).
     epochs, batch_size : int
         How often all samples are used, and how many at a time; the last batch of an epoch may be smaller.
-    validation_data : (x, y), optional
+    validation_data : (x, y) or (x, y, sample_weight), optional
         Evaluated after every epoch; its figures are named val_….
+    validation_split : float in [0, 1)
+        Instead of validation_data: the share of the samples, the last ones as given, that is kept from training and
+        evaluated. Where samples are sorted, split them at random first (`cdl.train_test_split`).
     callbacks : sequence of callables
-        Called as `callback(model, epoch, figures)` after every epoch; one that returns True ends the training.
+        Called as `callback(model, epoch, figures)` after every epoch; one that returns True ends the training. One that
+        is an object may have the methods `on_fit_begin(model)` and `on_fit_end(model)` too; the latter is also called
+        when an error or an interrupt ends the training. See `cdl.EarlyStopping`.
+    sample_weight : array_like, optional
+        How much each sample counts in the loss, one number ≥ 0 for each.
+    class_weight : dict, array_like or "balanced", optional
+        How much the samples of each class count, by label (1 for those left out) or by position; "balanced": samples /
+        (classes × samples of the class). Multiplied with the sample weights.
+    augment : callable, optional
+        `augment(x, y)` returns what to train on instead of the batch x, y, ndarrays that it may change.
+    penalty : callable, optional
+        `penalty(model)` is added to the loss of every training batch, such as
+        `lambda model: 1e-4 * sum((w * w).sum() for w in model.parameters())`.
     shuffle : bool
         Whether every epoch takes the samples in a new random order.
     progress : bool
@@ -52,12 +73,16 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     Returns
     -------
     History
-        The figures of every epoch by name; the training loss is the mean over the epoch's batches as they were trained.
+        The figures of every epoch by name; the training loss is the mean over the epoch's batches as they were trained,
+        penalty included.
 
     Raises
     ------
     ValueError
-        For no samples, x and y of different lengths, or sizes that are not positive.
+        For no samples, x and y of different lengths, sizes that are not positive, weights that are negative, not finite
+        or not one for each sample, or if every parameter is frozen.
+    TypeError
+        For a callback that cannot be called, or a loss that returns no Tensor of one value.
     FloatingPointError
         If the loss is NaN or infinite at the end of an epoch.
 
@@ -74,21 +99,28 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     """
     x, y = _samples(x, y, "fit")
     _positive(epochs, "epochs"), _positive(batch_size, "batch_size")
+    loss, callbacks, weights = _loss(loss), _callbacks(callbacks), weights_of(y, sample_weight, class_weight, "fit")
+    x, y, weights, held_out = _held_out(x, y, weights, validation_data, validation_split)
     model.ensure_built(x)
-    x, y = as_parameters(model, x), as_parameters(model, y)
-    loss, optimizer = _loss(loss), _optimizer(optimizer, model)
-    rng, history, was_training = generator(rng), History(), [(layer, layer.training) for layer in model.layers_inside()]
+    batches, rng = Batches((*_prepared(model, x, y), weights), batch_size), generator(rng)
+    held_out = held_out and (*_prepared(model, *held_out[:2]), held_out[2])
+    optimizer = _optimizer(optimizer, model)
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("fit: every parameter is frozen; call unfreeze() on the layers to be trained")
+    history, was_training = History(), [(layer, layer.training) for layer in model.layers_inside()]
     model.train()
     try:
+        _call(callbacks, "on_fit_begin", model)
         for epoch in range(epochs):
-            order = rng.permutation(len(x)) if shuffle else None
+            if shuffle:
+                batches.shuffle(rng)
             with Progress(len(x), label=f"epoch {epoch + 1}/{epochs}", enabled=progress) as bar:
-                figures = {"loss": _epoch(model, x, y, order, loss, optimizer, batch_size, bar)}
+                figures = {"loss": _epoch(model, batches, loss, optimizer, augment, penalty, bar)}
                 if not math.isfinite(figures["loss"]):
                     raise FloatingPointError(f"fit: the loss became {figures['loss']} in epoch {epoch + 1}; lower "
                                              "the learning rate, scale the inputs, or look for NaN in the data")
-                if validation_data is not None:
-                    seen = evaluate(model, *validation_data, loss=loss)
+                if held_out:
+                    seen = _measured(model, *held_out, loss, _EVALUATED_BATCH)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
                 bar.finish(**figures)
             history.append(**figures)
@@ -99,27 +131,38 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     finally:
         for layer, training in was_training:
             layer.training = training
+        _call(callbacks, "on_fit_end", model)
     return history
 
 
-def _epoch(model, x, y, order, loss, optimizer, batch_size, bar):
+def _epoch(model, batches, loss, optimizer, augment, penalty, bar):
     """Train on every batch once; the mean loss."""
-    if order is not None and x.nbytes + y.nbytes <= _REORDER_BYTES:
-        x, y, order = x[order], y[order], None
-    total, n = 0.0, len(x)
-    for start in range(0, n, batch_size):
-        part = slice(start, start + batch_size) if order is None else order[start:start + batch_size]
-        xs, ys = x[part], y[part]
-        value = loss(ys, model(xs))
+    total = counted = done = told = 0
+    for x, y, weights in batches:
+        done += len(y)
+        share = len(y) if weights is None else float(np.sum(weights))    # a batch's loss is the mean by weight
+        if not share:
+            continue        # a step of no gradient would still go on with the momentum
+        if augment is not None:
+            x, y = augment(np.asarray(x), np.asarray(y))
+        value = loss(y, model(x)) if weights is None else loss(y, model(x), sample_weight=weights)
+        if penalty is not None:
+            value = value + penalty(model)
+        if type(value) is not Tensor:
+            raise TypeError(f"fit: the loss must return a Tensor of one value, got {type(value).__name__}")
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
-        total += value.item() * len(xs)
-        bar.update(len(xs), loss=total / (start + len(xs)))
-    return total / n
+        total += value.item() * share
+        counted += share
+        if done >= bar.due:
+            bar.update(done - told, loss=total / counted)
+            told = done
+    bar.update(done - told)
+    return total / counted
 
 
-def evaluate(model, x, y, *, loss, batch_size=1024):
+def evaluate(model, x, y, *, loss, batch_size=_EVALUATED_BATCH, sample_weight=None):
     """The mean loss of `model` on samples x and targets y, and the accuracy where the loss is one of classification.
 
     Parameters
@@ -127,6 +170,8 @@ def evaluate(model, x, y, *, loss, batch_size=1024):
     model, x, y, loss : as for `fit`
     batch_size : int
         How many samples go through the network at once.
+    sample_weight : array_like, optional
+        How much each sample counts in the figures, as for `fit`.
 
     Returns
     -------
@@ -136,7 +181,7 @@ def evaluate(model, x, y, *, loss, batch_size=1024):
     Raises
     ------
     ValueError
-        For no samples, or x and y of different lengths.
+        For no samples, x and y of different lengths, or weights as `fit` refuses them.
 
     Examples
     --------
@@ -147,21 +192,70 @@ def evaluate(model, x, y, *, loss, batch_size=1024):
     ['accuracy', 'loss']
     """
     x, y = _samples(x, y, "evaluate")
-    _positive(batch_size, "batch_size")
+    _positive(batch_size, "batch_size", "evaluate")
+    weights, loss = weights_of(y, sample_weight, None, "evaluate"), _loss(loss)
     model.ensure_built(x)
-    x, y, loss = as_parameters(model, x), as_parameters(model, y), _loss(loss)
-    measured = {"loss": lambda y_true, y_pred: loss(y_true, y_pred), **metrics_for(loss)}
-    totals = dict.fromkeys(measured, 0.0)
+    return _measured(model, *_prepared(model, x, y), weights, loss, batch_size)
+
+
+def _measured(model, x, y, weights, loss, batch_size):
+    """What `evaluate` returns, for prepared samples."""
+    measured = {"loss": loss, **metrics_for(loss)}
+    totals, counted = dict.fromkeys(measured, 0.0), 0
     try:    # an interrupt may come right after the next call: it must be undone then too
         enter_inference()
         for start in range(0, len(x), batch_size):
-            xs, ys = x[start:start + batch_size], y[start:start + batch_size]
-            output = model(xs)
+            part = slice(start, start + batch_size)
+            y_true, options = y[part], {} if weights is None else {"sample_weight": weights[part]}
+            share = len(y_true) if weights is None else float(weights[part].sum())
+            if not share:
+                continue
+            y_pred = model(x[part])
             for name, function in measured.items():
-                totals[name] += float(function(ys, output)) * len(xs)
+                totals[name] += float(function(y_true, y_pred, **options)) * share
+            counted += share
     finally:
         leave_inference()
-    return {name: total / len(x) for name, total in totals.items()}
+    return {name: total / counted for name, total in totals.items()}
+
+
+def _held_out(x, y, weights, validation_data, validation_split):
+    """Samples, targets and weights to train on, and those (or None) to evaluate after every epoch."""
+    if validation_data is not None:
+        if validation_split:
+            raise ValueError("fit: give validation_data or validation_split, not both")
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise ValueError("fit: validation_data must be (x, y) or (x, y, sample_weight)")
+        held_x, held_y = _samples(*validation_data[:2], "fit: validation_data")
+        held_weights = weights_of(held_y, *(validation_data[2:] or (None,)), None, "fit: validation_data")
+        return x, y, weights, (held_x, held_y, held_weights)
+    if not 0 <= validation_split < 1:
+        raise ValueError(f"fit: validation_split must be in [0, 1), got {validation_split!r}")
+    if not validation_split:
+        return x, y, weights, None
+    kept = len(x) - round(len(x) * validation_split)
+    if not 0 < kept < len(x):
+        raise ValueError(f"fit: validation_split {validation_split:g} of {len(x)} samples leaves none to "
+                         f"{'train on' if kept <= 0 else 'evaluate'}")
+    train, held = ([None if array is None else array[part] for array in (x, y, weights)]
+                   for part in (slice(kept), slice(kept, None)))
+    for part in (train[2], held[2]):
+        if part is not None and not part.any():
+            raise ValueError("fit: validation_split leaves only samples of weight 0 on one side")
+    return *train, held
+
+
+def _callbacks(callbacks):
+    callbacks = [callbacks] if callable(callbacks) else list(callbacks)
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(f"fit: a callback is called as callback(model, epoch, figures), got {callback!r}")
+    return callbacks
+
+
+def _call(callbacks, hook, model):
+    for callback in callbacks:
+        getattr(callback, hook, lambda model: None)(model)
 
 
 def _samples(x, y, who):
@@ -176,17 +270,23 @@ def _samples(x, y, who):
     return x, y
 
 
+def _prepared(model, x, y):
+    """Samples and targets as the ops read them, so that no batch is converted: labels as int64, floats as parameters."""
+    y = y.astype(np.int64) if y.dtype.kind in "iu" and y.dtype.itemsize < 8 else y
+    return as_parameters(model, x), as_parameters(model, y)
+
+
 def as_parameters(model, array):
-    """Floating samples in the type of the model's parameters, so that no batch is converted again."""
+    """Floating samples in the type of the model's parameters; others as they are."""
     if array.dtype.kind != "f":
         return array
     parameters = model.parameters() if model.built else ()
     return np.ascontiguousarray(array, dtype=parameters[0].dtype if parameters else np.float32)
 
 
-def _positive(value, name):
+def _positive(value, name, who="fit"):
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"fit: {name} must be a positive integer, got {value!r}")
+        raise ValueError(f"{who}: {name} must be a positive integer, got {value!r}")
 
 
 def _loss(loss):

@@ -6,7 +6,7 @@ from cdl import losses
 __all__ = ["accuracy", "binary_accuracy"]
 
 
-def accuracy(y_true, y_pred):
+def accuracy(y_true, y_pred, *, sample_weight=None):
     """The share of samples whose largest output is at the label.
 
     Parameters
@@ -15,6 +15,8 @@ def accuracy(y_true, y_pred):
         Integer labels of shape (...,), or one-hot rows (..., C).
     y_pred : array_like or Tensor
         Scores of shape (..., C): logits or probabilities.
+    sample_weight : array_like, optional
+        How much each sample counts.
 
     Examples
     --------
@@ -23,10 +25,10 @@ def accuracy(y_true, y_pred):
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
     labels = y_true.argmax(-1) if y_true.ndim == y_pred.ndim else y_true
-    return float((y_pred.argmax(-1) == labels).mean())
+    return _share(y_pred.argmax(-1) == labels, sample_weight)
 
 
-def binary_accuracy(y_true, y_pred):
+def binary_accuracy(y_true, y_pred, *, sample_weight=None):
     """The share of samples whose probability lies on the label's side of ½.
 
     Examples
@@ -34,7 +36,15 @@ def binary_accuracy(y_true, y_pred):
     >>> binary_accuracy([0, 1], [0.2, 0.4])
     0.5
     """
-    return float(((np.asarray(y_pred) > 0.5) == (np.asarray(y_true) > 0.5)).mean())
+    return _share((np.asarray(y_pred) > 0.5) == (np.asarray(y_true) > 0.5), sample_weight)
+
+
+def _share(right, sample_weight):
+    if sample_weight is None:
+        return float(np.count_nonzero(right) / right.size)
+    weights = np.asarray(sample_weight)
+    weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (right.ndim - weights.ndim)), right.shape)
+    return float(np.average(right, weights=weights))
 
 
 def metrics_for(loss):

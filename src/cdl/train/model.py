@@ -32,15 +32,20 @@ class Model(Layer):
     (5, 1)
     """
 
-    def fit(self, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, callbacks=(),
-            shuffle=True, progress=True, rng=None):
+    _input_shape = None     # of what it was last fitted on
+
+    def fit(self, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, validation_split=0.0,
+            callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=True, progress=True,
+            rng=None):
         """Train on samples x and targets y; see `cdl.fit`, which this calls with the model."""
         return fit(self, x, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-                   validation_data=validation_data, callbacks=callbacks, shuffle=shuffle, progress=progress, rng=rng)
+                   validation_data=validation_data, validation_split=validation_split, callbacks=callbacks,
+                   sample_weight=sample_weight, class_weight=class_weight, augment=augment, penalty=penalty,
+                   shuffle=shuffle, progress=progress, rng=rng)
 
-    def evaluate(self, x, y, *, loss, batch_size=1024):
+    def evaluate(self, x, y, *, loss, batch_size=1024, sample_weight=None):
         """The figures of this model on samples x and targets y, a dict; see `cdl.evaluate`."""
-        return evaluate(self, x, y, loss=loss, batch_size=batch_size)
+        return evaluate(self, x, y, loss=loss, batch_size=batch_size, sample_weight=sample_weight)
 
     def predict(self, x, *, batch_size=_PREDICT_BATCH):
         """The output for the input x, computed as in use (nothing dropped, nothing recorded).
@@ -92,17 +97,39 @@ class Model(Layer):
         return self
 
     def summary(self, input_shape=None):
-        """The table of layers, output shapes and parameter counts, as a string.
+        """The table of layers, output shapes and numbers of parameters (trained, frozen, in buffers), as a string.
 
         Parameters
         ----------
         input_shape : tuple, optional
-            The shape of one batch, None where a length is open; default: what the first layer was built for.
+            The shape of a batch, its first axis None; default: that of what the model was fitted on or, where its first
+            layer knows its size, of that. A model that does not know its sizes yet gets them from it.
+
+        Examples
+        --------
+        >>> import cdl
+        >>> model = cdl.Sequential([cdl.Dense(16, activation="relu"), cdl.Dense(3)])
+        >>> print(model.summary((None, 4)))
+        layer    output shape  parameters
+        ---------------------------------
+        0 Dense  (batch, 16)           80
+        1 Dense  (batch, 3)            51
+        ---------------------------------
+        131 parameters
         """
         return summary(self, input_shape)
 
+    def known_input_shape(self):
+        """The shape of an input batch, None for its length, as far as it is known; else None."""
+        if self._input_shape is not None:
+            return self._input_shape
+        first = next((layer for layer in self.layers_inside() if not any(layer.children())), self)
+        size = first.config().get("in_features")
+        return None if size is None else (None, size)
+
     def ensure_built(self, x):
         """Make all parameters, from the sizes of a first batch x."""
+        self._input_shape = (None, *np.shape(x)[1:])
         if self.built:
             return
         with no_grad():

@@ -29,6 +29,11 @@ class Progress:
     enabled : bool, default True
         False: nothing is written.
 
+    Attributes
+    ----------
+    due : float
+        Until so much is done there is nothing to draw: a tight loop may count by itself and call `update` then.
+
     Examples
     --------
     >>> import io
@@ -48,7 +53,7 @@ class Progress:
         self._clock = time.perf_counter
         self._start = self._drawn = self._clock()
         self._done = 0
-        self._look_at = 0  # the clock is read only once so much is done
+        self.due = 0  # the clock is read only once so much is done
         self._width = 0  # of the line now on the terminal
         self._open = enabled and self._stream is not None
         self._terminal = self._open and _is_terminal(self._stream)
@@ -61,7 +66,7 @@ class Progress:
         when it is drawn, and never kept.
         """
         self._done += count
-        if self._done >= self._look_at:
+        if self._done >= self.due:
             self._look(figures)
 
     def finish(self, **figures):
@@ -94,7 +99,7 @@ class Progress:
     def _look(self, figures):
         """Draw the line if it is time, and set when to look at the clock again."""
         if not self._open or not (self._terminal or self._bar is not None):
-            self._look_at = math.inf
+            self.due = math.inf
             return
         now = self._clock()
         if now - self._drawn >= _INTERVAL:
@@ -104,7 +109,7 @@ class Progress:
             else:
                 self._move_bar(figures)
         # Due when a fifth of an interval's work is done at the rate so far.
-        self._look_at = self._done + self._done / max(now - self._start, 1e-9) * _INTERVAL / 5
+        self.due = self._done + self._done / max(now - self._start, 1e-9) * _INTERVAL / 5
 
     def _line(self, now, figures, last=False):
         elapsed = max(now - self._start, 1e-9)

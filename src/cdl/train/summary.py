@@ -1,34 +1,116 @@
 """The table of a model's layers."""
+from contextlib import contextmanager
+
+import numpy as np
+
+# The batch of the run that finds the shapes: as small as can be told from an axis that was left out.
+_BATCH = 2
 
 
 def summary(model, input_shape=None):
-    """Layers, output shapes and parameter counts of `model`, as a string.
+    """Layers, output shapes and numbers of parameters of `model`, as a string.
+
+    The shapes are those of a run on zeros, so they are right for any forward; a layer that the run did not reach has
+    "?". Beside each layer stand the parameters that it holds itself, each once where layers share them.
 
     Raises
     ------
     RuntimeError
         If the model's sizes are not known and no input shape is given.
+    ValueError
+        If an axis of the input shape other than the first is None.
     """
-    if input_shape is not None:
-        model.build(tuple(input_shape))
-    rows = [("layer", "output shape", "parameters")]
-    shape = input_shape
-    for name, layer in model.children():
-        shape = _shape_after(layer, shape)
-        rows.append((f"{name} {type(layer).__name__}", _text(shape), f"{layer.count_parameters():,}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:>{widths[2]}}" for row in rows]
-    rule = "-" * len(lines[0])
-    return "\n".join([lines[0], rule, *lines[1:], rule, f"{model.count_parameters():,} parameters"])
+    shapes = _shapes(model, input_shape)
+    rows, seen = [], set()
+    for depth, name, layer in _nested(model):
+        counts = _counts(layer, seen)
+        if layer is not model or any(counts):
+            rows.append(("  " * depth + name, shapes.get(id(layer), "?"), counts))
+    totals = [sum(counts[i] for _, _, counts in rows) for i in range(3)]
+    titles = [("trained" if totals[1] else "parameters", 0)]
+    titles += [(title, i) for title, i in (("frozen", 1), ("buffers", 2)) if totals[i]]
+    table = [["layer", "output shape", *(title for title, _ in titles)]]
+    table += [[name, shape, *(f"{counts[i]:,}" if counts[i] else "" for _, i in titles)] for name, shape, counts in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  ".join(cell.ljust(width) if i < 2 else cell.rjust(width)
+                       for i, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in table]
+    rule = "-" * max(map(len, lines))
+    return "\n".join([lines[0], rule, *lines[1:], rule, _total(*totals)])
 
 
-def _shape_after(layer, shape):
-    """The output shape where the input's is known; else what the layer's own size says."""
-    if shape is None:
-        size = layer.config().get("in_features")
-        shape = None if size is None else (None, size)
-    return None if shape is None else layer.output_shape(tuple(shape))
+def _total(trained, frozen, buffers):
+    text = f"{trained + frozen:,} parameters"
+    if frozen:
+        text += f", {trained:,} trained and {frozen:,} frozen"
+    return text + (f"; {buffers:,} numbers in buffers" if buffers else "")
 
 
-def _text(shape):
-    return "?" if shape is None else f"({', '.join('batch' if n is None else str(n) for n in shape)})"
+def _nested(model):
+    """(depth, name and class, layer) of the model and all layers inside it, in order; each place, not each layer."""
+    def visit(layer, name, depth, above):
+        yield depth, f"{name} {type(layer).__name__}".strip(), layer
+        for name, child in layer.children():
+            if not any(child is other for other in above):
+                yield from visit(child, name, depth + (layer is not model), (*above, child))
+    return visit(model, "", 0, (model,))
+
+
+def _counts(layer, seen):
+    """Trained parameters, frozen ones and numbers in buffers that the layer holds itself, without those seen before."""
+    counts = [0, 0, 0]
+    for name, tensor in layer.own_tensors():
+        if id(tensor) not in seen:
+            seen.add(id(tensor))
+            counts[2 if layer.is_buffer(name, tensor) else 0 if tensor.requires_grad else 1] += tensor.size
+    return counts
+
+
+def _shapes(model, input_shape):
+    """The output shape of each layer, as text by its id, and the model's parameters made where they were not."""
+    if input_shape is None:
+        guess = model.known_input_shape()
+        if guess is None:
+            model.require_built("summary")
+            return {}
+        try:
+            return _shapes(model, guess)
+        except (TypeError, ValueError):     # the layer that told its size is not the first one of the forward
+            return {}
+    batch, *rest = input_shape
+    if None in rest:
+        raise ValueError(f"summary: only the first axis of input_shape may be None, got {tuple(input_shape)}")
+    x, shapes = np.zeros((_BATCH, *rest), np.float32), {}
+    model.ensure_built(x)
+    with _recorded(model, shapes):
+        model.predict(x)
+    return {key: _text(shape, batch) for key, shape in shapes.items()}
+
+
+@contextmanager
+def _recorded(model, shapes):
+    """While it lasts every layer notes the shape of its first output in `shapes`, by its id."""
+    layers = [(layer, type(layer)) for layer in model.layers_inside()]
+    for layer, kind in layers:
+        layer.__class__ = _recording(kind, shapes)
+    try:
+        yield
+    finally:
+        for layer, kind in layers:
+            layer.__class__ = kind
+
+
+def _recording(kind, shapes):
+    def forward(self, *inputs, **options):
+        y = kind.forward(self, *inputs, **options)
+        shapes.setdefault(id(self), getattr(y, "shape", None))
+        return y
+    call = forward if kind.__call__ is kind.forward else kind.__call__
+    return type(kind.__name__, (kind,), {"forward": forward, "__call__": call, "__module__": kind.__module__})
+
+
+def _text(shape, batch):
+    if not shape:
+        return "?" if shape is None else "()"
+    times, left = divmod(shape[0], _BATCH)
+    first = str(shape[0]) if left else str(times * batch) if batch is not None else "batch" if times == 1 else f"{times}·batch"
+    return f"({', '.join([first, *map(str, shape[1:])])}{',' if len(shape) == 1 else ''})"

@@ -51,6 +51,7 @@ typedef struct cdl_update {
 } cdl_update;
 /* One update of p from g; a, b and c are the rule's state arrays. */
 typedef void cdl_update_kernel(void *p, const void *g, void *a, void *b, void *c, size_t n, const cdl_update *u);
+
 /* How cross-entropy weighs rows and classes (cross_entropy.c); where NULL: 1, 1, 0. rest_sum: the sum of rest. */
 typedef struct cdl_targets {
     const void *weight, *hot, *rest;

@@ -1,0 +1,98 @@
+"""Stopping a training run when it no longer gets better."""
+import math
+
+__all__ = ["EarlyStopping"]
+
+
+class EarlyStopping:
+    """A callback of `fit` that ends the training when a figure has stopped improving, and brings back the best weights.
+
+    Parameters
+    ----------
+    monitor : str
+        The figure to watch, as the history names it: "val_loss", "val_accuracy", "loss".
+    patience : int
+        After how many epochs in a row without an improvement the training ends, ≥ 0 (0 is as 1).
+    min_delta : float
+        By how much a value must beat the best one to be an improvement, ≥ 0.
+    mode : {"auto", "min", "max"}
+        Whether less or more is better; "auto": more for names that end in "accuracy", less for all others.
+    restore_best : bool
+        Whether the model gets the weights (and buffers) of its best epoch back when the training ends: early, after its
+        last epoch, or by an interrupt.
+
+    Attributes
+    ----------
+    best : float or None
+        The best value so far.
+    best_epoch, stopped_epoch : int or None
+        The epoch of the best value, and the one after which it ended the training; the first is 0.
+
+    Raises
+    ------
+    ValueError
+        For parameters out of their range; while fitting, if there is no such figure.
+
+    Source
+    ------
+    The notes, section 7.2; Prechelt, "Early stopping, but when?", 1998, with the criterion of successive epochs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cdl
+    >>> x = np.linspace(-1, 1, 64)[:, None]
+    >>> stop = cdl.EarlyStopping("loss", patience=2, min_delta=0.01)
+    >>> history = cdl.Sequential([cdl.Dense(1)]).fit(x, 3 * x, loss="mse", epochs=500, callbacks=[stop], progress=False,
+    ...                                              optimizer=lambda parameters: cdl.SGD(parameters, lr=0.2))
+    >>> history.epochs < 100
+    True
+    """
+
+    def __init__(self, monitor="val_loss", patience=5, min_delta=0.0, *, mode="auto", restore_best=True):
+        if isinstance(patience, bool) or not hasattr(patience, "__index__") or patience < 0:
+            raise ValueError(f"EarlyStopping: patience must be an integer, 0 or more, got {patience!r}")
+        if not 0 <= min_delta < math.inf:
+            raise ValueError(f"EarlyStopping: min_delta must be 0 or more, got {min_delta!r}")
+        if mode not in ("auto", "min", "max"):
+            raise ValueError(f"EarlyStopping: mode must be 'auto', 'min' or 'max', got {mode!r}")
+        self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
+        self.mode = mode if mode != "auto" else "max" if monitor.endswith("accuracy") else "min"
+        self.on_fit_begin(None)
+
+    def on_fit_begin(self, model):
+        """Forget an earlier training."""
+        self.best = self.best_epoch = self.stopped_epoch = self._state = None
+        self._waited = 0
+
+    def __call__(self, model, epoch, figures):
+        if self.monitor not in figures:
+            hint = "pass validation_data to fit, or " if self.monitor.startswith("val_") else ""
+            raise ValueError(f"EarlyStopping: there is no figure {self.monitor!r}; {hint}monitor one of "
+                             f"{', '.join(figures)}")
+        value = float(figures[self.monitor])
+        if self._improves(value):
+            self.best, self.best_epoch, self._waited = value, epoch, 0
+            if self.restore_best:
+                self._state = model.state_dict()
+            return False
+        self._waited += 1
+        if self._waited < self.patience:
+            return False
+        self.stopped_epoch = epoch
+        return True
+
+    def _improves(self, value):
+        if math.isnan(value):
+            return False
+        gain = math.inf if self.best is None else value - self.best if self.mode == "max" else self.best - value
+        return gain > self.min_delta
+
+    def on_fit_end(self, model):
+        """Bring the best weights back."""
+        if self._state is not None:
+            model.load_state_dict(self._state)
+            self._state = None
+
+    def __repr__(self):
+        return f"EarlyStopping({self.monitor!r}, patience={self.patience}, min_delta={self.min_delta:g})"
