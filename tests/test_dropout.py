@@ -1,7 +1,7 @@
 """Dropout: its generator, its statistics, seeds and modes. Values: tests/rows/dropout.py."""
 import numpy as np
 import pytest
-from rows.dropout import threefry, words
+from rows.dropout import draws, threefry
 
 import cdl
 from cdl._core.dropout import dropout
@@ -21,9 +21,25 @@ def test_the_reference_generator_has_its_published_answers(counter, key, answer)
 
 def test_what_is_kept_follows_the_generator():
     for key in (0, 1, 2**64 - 1, 0x0123456789ABCDEF):
-        for n in (1, 63, 64, 65, 40000):
+        for n in (1, 127, 128, 129, 40000):
             y = dropout(np.ones(n, np.float32), 0.3, key, 1.0, 0.0, 0.0)
-            np.testing.assert_array_equal(y == 1, words(key, n) >= round(0.3 * 2**32))
+            np.testing.assert_array_equal(y == 1, draws(key, n) >= round(0.3 * 2**32))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_draws_that_agree_with_the_threshold_in_their_upper_half(dtype):
+    wanted = draws(7, 1000)
+    for element in (0, 5, 127, 128, 500, 999):
+        for threshold in (int(wanted[element]) - 1, int(wanted[element]), int(wanted[element]) + 1):
+            y = dropout(np.ones(1000, dtype), threshold / 2**32, 7, 1.0, 0.0, 0.0)
+            np.testing.assert_array_equal(y == 1, wanted >= threshold)
+
+
+def test_large_outputs_that_go_past_the_caches():
+    x = np.ones(9_000_000, np.float32)
+    y = cdl.dropout(x, 0.5, rng=0)
+    np.testing.assert_array_equal(y[:1000], cdl.dropout(x[:1000], 0.5, rng=0))
+    assert abs(y.mean() - 1) < 0.002
 
 
 def test_both_precisions_drop_the_same():

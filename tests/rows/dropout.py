@@ -27,13 +27,20 @@ def threefry(x, key, rounds=13):
     return np.array(x)
 
 
-def words(key, n):
-    """The random word of each of n elements: batches of 64, word w of counter 16 batch + c at 16 w + c."""
-    counters = np.arange(-(-n // 64) * 16, dtype=np.uint64)
+def draws(key, n):
+    """The draw of each of n elements: upper halves from one stream of words, lower halves from another.
+
+    A batch of 16 counters serves 128 elements: the low halves of their first words, the high ones, and so on.
+    """
+    counters = np.arange(-(-n // 128) * 16, dtype=np.uint64)
     zero = np.zeros_like(counters)
-    found = threefry((counters & np.uint64(0xFFFFFFFF), counters >> np.uint64(32), zero, zero),
-                     (key & 0xFFFFFFFF, key >> 32, 0, 0))
-    return found.reshape(4, -1, 16).transpose(1, 0, 2).reshape(-1)[:n]
+
+    def halves(stream):
+        found = threefry((counters & np.uint64(0xFFFFFFFF), counters >> np.uint64(32), zero + np.uint64(stream), zero),
+                         (key & 0xFFFFFFFF, key >> 32, 0, 0)).reshape(4, -1, 16)
+        return np.stack([found & 0xFFFF, found >> 16], axis=2).transpose(1, 0, 2, 3).reshape(-1)[:n]
+
+    return halves(0) << 16 | halves(1)
 
 
 def key_of(seed):
@@ -41,7 +48,7 @@ def key_of(seed):
 
 
 def kept(shape, drop_prob, seed):
-    return (words(key_of(seed), int(np.prod(shape))) >= round(drop_prob * 2**32)).reshape(shape)
+    return (draws(key_of(seed), int(np.prod(shape))) >= round(drop_prob * 2**32)).reshape(shape)
 
 
 def alpha(x):

@@ -1,6 +1,6 @@
-"""Dropout: y = x scale + shift where a random word of 32 bits is at least the threshold, else fill.
+"""Dropout: y = x scale + shift where an element's draw, a number of 32 bits, is at least the threshold, else fill.
 
-The words follow from a key and the element's position (kernels/threefry.h): the backward draws them again, and they are
+The draws follow from a key and the element's position (kernels/threefry.h): the backward makes them again, and they are
 the same for every number of threads.
 """
 from libc.stdint cimport uint32_t, uint64_t
@@ -15,7 +15,9 @@ from cdl._core.tensor cimport ITEMSIZE, READS_NONE, Node, Tensor, empty_like
 from cdl._core.threads cimport run_tasks
 
 cdef enum:
-    BLOCK = 1 << 14     # elements of a task, whole batches of 64 words
+    BATCH = 128         # elements to a batch of draws (kernels/dropout.c)
+    BLOCK = BATCH << 7  # elements of a task
+    LARGE = 1 << 25     # bytes of an output that no cache keeps until it is read
 
 
 cdef struct Job:
@@ -26,16 +28,18 @@ cdef struct Job:
     uint64_t key
     uint32_t threshold
     double scale, shift, fill
+    bint stream
 
 
 cdef void dropout_task(void* job, size_t task) noexcept nogil:
     cdef Job* j = <Job*>job
     cdef Py_ssize_t first = <Py_ssize_t>task * BLOCK, at = first * ITEMSIZE[j.kind]
-    K[j.kind].dropout(j.x + at, j.y + at, min(BLOCK, j.size - first), j.key, first // 64, j.threshold, j.scale, j.shift,
-                      j.fill)
+    K[j.kind].dropout(j.x + at, j.y + at, min(BLOCK, j.size - first), j.key, first // BATCH, j.threshold, j.scale, j.shift,
+                      j.fill, j.stream)
 
 
 cdef void run(Job* job) noexcept:
+    job.stream = job.x != job.y and job.size * ITEMSIZE[job.kind] >= LARGE
     # 0.3 ns an element: the words, and memory at 30 GB/s
     run_tasks(dropout_task, job, (job.size + BLOCK - 1) // BLOCK, job.size * 0.0003)
 
@@ -49,27 +53,28 @@ cdef class DropoutNode(Node):
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Tensor dx = g if y.grad_owned else empty_like(g)   # written where it is read, it need not be fetched first
-        cdef Job job = Job(g.kind, g.ptr, dx.ptr, g.size, self.key, self.threshold, self.scale, 0, 0)
+        cdef Job job = Job(g.kind, g.ptr, dx.ptr, g.size, self.key, self.threshold, self.scale, 0, 0, False)
         run(&job)
         return give(self.a, dx, True)
 
 
-def dropout(x, double drop_prob, uint64_t key, double scale, double shift, double fill):
-    """y = x scale + shift where an element is kept, else fill; drop_prob, in [0, 1), is rounded to 32 bits."""
-    cdef Tensor t = as_float(x, "dropout"), dense = contiguous(t), y = empty_like(t)
-    cdef Job job = Job(t.kind, dense.ptr, y.ptr, t.size, key, threshold_of(drop_prob), scale, shift, fill)
+cdef Tensor apply(Tensor x, double drop_prob, uint64_t key, double scale, double shift, double fill):
+    cdef Tensor dense = contiguous(x), y = empty_like(x)
+    # The smallest draw that is kept.
+    cdef uint32_t threshold = <uint32_t>min(drop_prob * 4294967296.0 + 0.5, 4294967295.0)
+    cdef Job job = Job(x.kind, dense.ptr, y.ptr, x.size, key, threshold, scale, shift, fill, False)
     cdef DropoutNode node
     run(&job)
-    if recording(t):
+    if recording(x):
         node = DropoutNode.__new__(DropoutNode)
-        node.key, node.threshold, node.scale = key, job.threshold, scale
-        record(y, node, READS_NONE, t)
-    return finish(y, type(x) is Tensor)
+        node.key, node.threshold, node.scale = key, threshold, scale
+        record(y, node, READS_NONE, x)
+    return y
 
 
-cdef uint32_t threshold_of(double drop_prob) noexcept:
-    """The smallest word that is kept."""
-    return <uint32_t>min(drop_prob * 4294967296.0 + 0.5, 4294967295.0)
+def dropout(x, double drop_prob, uint64_t key, double scale, double shift, double fill):
+    """y = x scale + shift where an element is kept, else fill; drop_prob, in [0, 1), is rounded to 32 bits."""
+    return finish(apply(as_float(x, "dropout"), drop_prob, key, scale, shift, fill), type(x) is Tensor)
 
 
 def unchanged(x):

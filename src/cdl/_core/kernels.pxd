@@ -115,7 +115,7 @@ cdef extern from "kernels.h" nogil:
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
-                        double shift, double fill) noexcept nogil
+                        double shift, double fill, int stream) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"

@@ -31,9 +31,9 @@ class Dropout(Layer):
     --------
     >>> import numpy as np
     >>> import cdl
-    >>> layer = cdl.Dropout(0.5, rng=0)
+    >>> layer = cdl.Dropout(0.5, rng=1)
     >>> layer(np.ones(6))
-    array([2., 2., 2., 2., 0., 0.])
+    array([0., 2., 2., 0., 0., 2.])
     >>> layer.eval()(np.ones(6))
     array([1., 1., 1., 1., 1., 1.])
     """

@@ -55,8 +55,8 @@ def dropout(x, drop_prob, training=True, *, rng=None):
     Examples
     --------
     >>> import cdl
-    >>> cdl.dropout([1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 0.5, rng=0)
-    array([2., 2., 2., 2., 0., 0.])
+    >>> cdl.dropout([1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 0.5, rng=1)
+    array([0., 2., 2., 0., 0., 2.])
     >>> cdl.dropout([1.0, 2.0], 0.5, training=False)
     array([1., 2.])
     """
@@ -79,8 +79,8 @@ def alpha_dropout(x, drop_prob, training=True, *, rng=None):
     Examples
     --------
     >>> import cdl
-    >>> cdl.alpha_dropout([0.0, 0.0, 0.0, 0.0, 0.0], 0.5, rng=0).round(3)
-    array([ 0.779,  0.779,  0.779,  0.779, -0.779])
+    >>> cdl.alpha_dropout([0.0, 0.0, 0.0, 0.0, 0.0], 0.5, rng=1).round(3)
+    array([-0.779,  0.779,  0.779, -0.779, -0.779])
     """
     check_drop_prob(drop_prob, "alpha_dropout")
     if not training or drop_prob == 0:
@@ -109,9 +109,9 @@ def spatial_dropout(x, drop_prob, training=True, *, rng=None):
     --------
     >>> import numpy as np
     >>> import cdl
-    >>> cdl.spatial_dropout(np.ones((1, 2, 5)), 0.5, rng=0)
-    array([[[2., 2., 2., 2., 0.],
-            [2., 2., 2., 2., 0.]]])
+    >>> cdl.spatial_dropout(np.ones((1, 2, 5)), 0.5, rng=1)
+    array([[[0., 2., 2., 0., 0.],
+            [0., 2., 2., 0., 0.]]])
     """
     check_drop_prob(drop_prob, "spatial_dropout")
     x = _unchanged(x)

@@ -37,14 +37,15 @@ VEC void threefry(words x[4], const uint32_t key[4]) {
     }
 }
 
-/* out (RANDOM_BATCH): word w of counter 16 batch + c at 16 w + c */
-VEC void random_words(uint32_t *out, uint64_t key, uint64_t batch) {
+/* out (RANDOM_BATCH): word w of counter 16 batch + c at 16 w + c; another stream of the same key has other words */
+VEC void random_words(uint32_t *out, uint64_t key, uint64_t batch, uint32_t stream) {
     const uint32_t keys[4] = {(uint32_t)key, (uint32_t)(key >> 32), 0, 0};
     words lane;
     for (size_t i = 0; i < WORDS; i++)
         lane[i] = (uint32_t)i;
     for (size_t c = 0; c < RANDOM_BATCH / 4; c += WORDS) {
-        words x[4] = {lane + (uint32_t)(16 * batch + c), (words){0} + (uint32_t)(batch >> 28), {0}, {0}};
+        words x[4] = {
+            lane + (uint32_t)(16 * batch + c), (words){0} + (uint32_t)(batch >> 28), (words){0} + stream, {0}};
         threefry(x, keys);
         for (size_t w = 0; w < 4; w++)
             memcpy(out + 16 * w + c, x + w, sizeof(words));
