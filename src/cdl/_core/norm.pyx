@@ -31,6 +31,7 @@ import numpy as np
 cdef enum:
     BLOCK = 512             # rows summed one after the other in the precision of x; then in double
     CACHED = 1 << 20        # bytes of x (and g) that the second pass still finds in a cache of 2 MB
+    PART = 1 << 16          # bytes of x scattered at a time: see scatter_task
     STRIP = 64              # columns of a task that settles: some µs over hundreds of blocks
     CHUNK = 1 << 16         # elements of a task along rows: x, g and dx of float32 stay in the cache
 
@@ -42,7 +43,9 @@ cdef struct Columns:
     int kind, relu
     bint backward, frozen       # frozen: the statistics are given, not of this batch
     bint scattering             # whether the output (y, or dx) is wanted
-    size_t samples, rows, cols, group, blocks, strip, strips
+    size_t samples, rows, cols, group, blocks
+    size_t part, parts          # rows that are scattered at a time, and how many such parts make a sample
+    size_t strip, strips        # the same for the columns that are settled
     const char* x
     const char* g
     char* out                   # y or dx, may be g
@@ -87,9 +90,9 @@ cdef void settle(Columns* j, size_t sample, size_t first, size_t cols) noexcept 
                                 j.eps)
 
 
-cdef void scatter(Columns* j, size_t sample, size_t block) noexcept nogil:
-    cdef size_t item = ITEMSIZE[j.kind], rows = min(<size_t>BLOCK, j.rows - block * BLOCK)
-    cdef size_t at = (sample * j.rows + block * BLOCK) * j.cols * item
+cdef void scatter(Columns* j, size_t sample, size_t part) noexcept nogil:
+    cdef size_t item = ITEMSIZE[j.kind], rows = min(j.part, j.rows - part * j.part)
+    cdef size_t at = (sample * j.rows + part * j.part) * j.cols * item
     cdef char* coef = j.coef + sample * 3 * j.cols * item
     if j.backward:
         K[j.kind].norm_backward(j.x + at, j.g + at, coef, j.pulls + sample * 2 * j.cols * item, j.out + at, rows, j.cols,
@@ -110,10 +113,11 @@ cdef void settle_task(void* job, size_t task) noexcept nogil:
 
 
 cdef void scatter_task(void* job, size_t task) noexcept nogil:
-    # Backwards: what the pass before read last is still in the cache.
+    # Backwards and in small parts: what the pass before read last is still in the cache, and is used before what is
+    # written here pushes it out.
     cdef Columns* j = <Columns*>job
-    cdef size_t last = j.samples * j.blocks - 1 - task
-    scatter(j, last // j.blocks, last % j.blocks)
+    cdef size_t last = j.samples * j.parts - 1 - task
+    scatter(j, last // j.parts, last % j.parts)
 
 
 cdef void sample_task(void* job, size_t sample) noexcept nogil:
@@ -123,14 +127,16 @@ cdef void sample_task(void* job, size_t sample) noexcept nogil:
         gather(j, sample, i)
     settle(j, sample, 0, j.cols)
     if j.scattering:
-        for i in range(j.blocks):
-            scatter(j, sample, j.blocks - 1 - i)
+        for i in range(j.parts):
+            scatter(j, sample, j.parts - 1 - i)
 
 
 cdef void run_columns(Columns* j) noexcept:
     """The three steps, in one go for samples that stay in the cache; the bits are the same either way."""
     cdef double array = <double>j.samples * j.rows * j.cols * ITEMSIZE[j.kind] * MICROSECONDS
     cdef int read = 2 if j.backward else 1
+    j.part = max(PART // (j.cols * ITEMSIZE[j.kind]) // 4 * 4, <size_t>4)
+    j.parts = (j.rows + j.part - 1) // j.part
     j.strip = (STRIP + j.group - 1) // j.group * j.group
     j.strips = (j.cols + j.strip - 1) // j.strip
     if j.samples > 1 and read * j.rows * j.cols * ITEMSIZE[j.kind] <= CACHED:
@@ -140,7 +146,7 @@ cdef void run_columns(Columns* j) noexcept:
         run_tasks(gather_task, j, j.samples * j.blocks, array * read)
     run_tasks(settle_task, j, j.samples * j.strips, <double>j.samples * j.blocks * j.cols * 0.001)
     if j.scattering:
-        run_tasks(scatter_task, j, j.samples * j.blocks, array * (read + 1))
+        run_tasks(scatter_task, j, j.samples * j.parts, array * (read + 1))
 
 
 cdef Columns columns_of(Tensor x, Py_ssize_t samples, Py_ssize_t groups) noexcept:
