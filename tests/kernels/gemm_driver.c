@@ -129,10 +129,7 @@ static void run(size_t m, size_t n, size_t k, enum form form, enum start start, 
         break;
     case PACKED:
         panels = place(in_panels, (n + PANEL - 1) / PANEL * panel, at_end);
-        for (size_t j = 0; j < n; j += PANEL) {
-            const size_t columns = n - j < PANEL ? n - j : PANEL;
-            KERNEL(gemm_pack)(k, columns, b + j * b_row, 1, br, panels + j / PANEL * panel, PANEL);
-        }
+        KERNEL(gemm_pack)(k, n, b, 1, br, panels, PANEL, panel);
         KERNEL(gemm)(m, n, k, a, ar, 1, panels, PANEL, panel, c, cr, bias, add);
         break;
     default:
@@ -159,30 +156,37 @@ static size_t every_size(void) {
     return cases;
 }
 
-/* Packing by any pair of strides, negative ones included. */
+/* Packing a block by any pair of strides, negative ones included, into rows or into panels. */
+static void pack(ptrdiff_t rows, ptrdiff_t columns, int kind, int panels, int at_end) {
+    ptrdiff_t row[] = {columns, 1, 2 * columns, -columns, 1}, column[] = {1, rows, 2, 1, -rows};
+    const ptrdiff_t r = row[kind], q = column[kind], step = kind == 2 ? 2 : 1;
+    const ptrdiff_t extent = rows && columns ? (rows * columns - 1) * step + 1 : 0;
+    const ptrdiff_t target_row = panels ? PANEL : columns, panel = panels ? rows * PANEL + 3 : PANEL;
+    const ptrdiff_t size = panels ? (columns + PANEL - 1) / PANEL * panel : rows * columns;
+    real *source = place(in_b, (size_t)extent, at_end), *target = place(in_panels, (size_t)size, at_end);
+    for (ptrdiff_t e = 0; e < extent; e++)
+        source[e] = (real)(e % 251);
+    if (r < 0 && rows)
+        source -= (rows - 1) * r;
+    if (q < 0 && columns)
+        source -= (columns - 1) * q;
+    KERNEL(gemm_pack)((size_t)rows, (size_t)columns, source, r, q, target, target_row, (size_t)panel);
+    for (ptrdiff_t i = 0; i < rows; i++)
+        for (ptrdiff_t j = 0; j < columns; j++) {
+            const ptrdiff_t at = panels ? j / PANEL * panel + i * target_row + j % PANEL : i * columns + j;
+            if (target[at] != source[i * r + j * q] && failures++ < 20)
+                printf("FAILED pack kind %d panels %d (%td, %td) at %td, %td\n", kind, panels, rows, columns, i, j);
+        }
+}
+
 static void every_pack(void) {
     const ptrdiff_t most = 2 * VLEN + 1;
-    for (ptrdiff_t rows = 0; rows <= most; rows++)
-        for (ptrdiff_t columns = 0; columns <= most; columns++)
-            for (int kind = 0; kind < 5; kind++)
-                for (int at_end = 0; at_end < 2; at_end++) {
-                    ptrdiff_t row[] = {columns, 1, 2 * columns, -columns, 1}, column[] = {1, rows, 2, 1, -rows};
-                    const ptrdiff_t r = row[kind], q = column[kind], step = kind == 2 ? 2 : 1;
-                    const ptrdiff_t extent = rows && columns ? (rows * columns - 1) * step + 1 : 0;
-                    real *source = place(in_b, (size_t)extent, at_end);
-                    real *target = place(in_c, (size_t)(rows * columns), at_end);
-                    for (ptrdiff_t e = 0; e < extent; e++)
-                        source[e] = (real)(e % 251);
-                    if (r < 0 && rows)
-                        source -= (rows - 1) * r;
-                    if (q < 0 && columns)
-                        source -= (columns - 1) * q;
-                    KERNEL(gemm_pack)((size_t)rows, (size_t)columns, source, r, q, target, columns);
-                    for (ptrdiff_t i = 0; i < rows; i++)
-                        for (ptrdiff_t j = 0; j < columns; j++)
-                            if (target[i * columns + j] != source[i * r + j * q] && failures++ < 20)
-                                printf("FAILED pack kind %d (%td, %td) at %td, %td\n", kind, rows, columns, i, j);
-                }
+    for (int kind = 0; kind < 5; kind++)
+        for (int panels = 0; panels < 2; panels++)
+            for (int at_end = 0; at_end < 2; at_end++)
+                for (ptrdiff_t rows = 0; rows <= most; rows++)
+                    for (ptrdiff_t columns = 0; columns <= PANEL + 1; columns++)
+                        pack(rows, columns, kind, panels, at_end);
 }
 
 static uint64_t state = 88172645463325252u;

@@ -1,35 +1,48 @@
 """Matrix product: which kernel, what is packed, in what blocks, on how many threads.
 
-Most products run on their operands where they lie: the kernel reads `a` by any strides and `b` by rows. Packing pays
+Small products and those of few rows run on their operands where they lie: the kernel reads `a` by any strides and `b`
+by rows. A `b` that is larger than L2 is then taken a slab of rows at a time, which the processor fetches ahead, rather
+than column by column, which it does not (14 rows times 4096 x 4096: 17 % of the peak by columns, 60 % in slabs).
 
-- for `b` transposed (its rows are then not contiguous) unless `a` has so few rows that sums along k are cheaper,
-- where a stride is a multiple of a 4 KB page: all rows then fall into the same few sets of the cache (n = 1024: 73 % of
-  the peak direct, 95 % packed), and for a `b` whose pages are too many for the address buffers.
+Where c is too large to be gone over once a slab, some columns of b are packed into panels that stay in L2, and all rows
+of a pass by them. Packing also serves a transposed `b`, whose rows are not contiguous, unless `a` has so few rows that
+sums along k are cheaper; and an `a` whose rows are a multiple of a 4 KB page apart, which fall into the same few lines
+of L1.
 
 Threads get blocks of rows and columns, never parts of k: an element is the same chain of multiply-adds in any block.
 """
+import os
+
 from cdl._core.kernels cimport BINARY_ADD, K
 from cdl._core.memory cimport pool_alloc, pool_free
 from cdl._core.tensor cimport F32, ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
+
 
 cdef extern from "gemm.h" nogil:
     const Py_ssize_t PANEL "CDL_GEMM_PANEL"
 
 cdef enum:
     PAGE = 4096
-    CHUNK_BYTES = 4096          # k x item of one packed block: k = 1024 in float32 had 95 % where 512 had 93 and 384 90
-    BLOCK_BYTES = 1 << 19       # of a block of a, half of an L2 cache of 1 MB: the rest is for b and c
-    MOST_COLUMNS = 2048         # 8 MB of b in float32: beyond, the blocks of a are packed or read once more
-    PACKED_BYTES = 1 << 18      # of packed b where a is not packed: it is still in L2 when it is read
+    CHUNK_BYTES = 4096          # k x item of packed operands: k = 1024 in float32 had 95 % where 512 had 93 and 384 90
+    GROUP_BYTES = 3 << 18       # of packed b: 8 panels at k = 768, in L2 while all rows of a pass by
+    BLOCK_BYTES = 1 << 19       # of a block of a beside b in place, half of an L2 cache of 1 MB: the rest is for b and c
+    PACKED_A_BYTES = 1 << 22    # of a packed block of a: each block packs b anew, which costs a 100th of 1024 rows
+    BLOCK_ROWS = 28             # two tiles: rows of packed products that are still in L1 when the activation is applied
+    WHOLE_B_BYTES = 1 << 20     # a smaller b needs no slabs
+    SLAB_BYTES = 5 << 17        # of a slab: 512 KB to 1 MB were equal, more or less lost up to 10 %
+    DIRECT_C_BYTES = 7 << 17    # larger c are not gone over for every slab
+    MOST_COLUMNS = 2048
     EPILOGUE_COLUMNS = 256      # with an activation: 128 rows of c, 128 KB, are still in L2 when it is applied
     DOT_ROWS = 32               # packing b costs 2 cycles an element, a row of a 1/16: more rows are worth it
     DOT_DEPTH = 64              # a shorter sum spends its time adding up lanes
-    PACK_ROWS = 5               # packing pays from here on: fewer rows stay in the 8 ways of L1 whatever their stride
-    PACK_B_ROWS = 256           # fewer rows do not repay a copy of b
-    LARGE_B = 1 << 23           # bytes: pages of a larger b do not stay in the address buffers
+    PACK_ROWS = 28              # packing b costs as much as 8 to 16 rows of products with it
+    CROWDED_ROWS = 5            # fewer rows stay in the 8 ways of L1 whatever their stride
     INNER_PART = 1 << 14        # elements of a part of a long inner product: both parts of float32 in a quarter of L2
     FEW_FLOPS = 400_000         # below: no blocks, no threads, no arithmetic about them (4 µs)
+
+# The 14 rows of a tile get by with 12 lines to a set (-1 % for packing them), not with 8 (+20 %). 0 where not known.
+cdef long L1_WAYS = os.sysconf("SC_LEVEL1_DCACHE_ASSOC") if "SC_LEVEL1_DCACHE_ASSOC" in os.sysconf_names else 0
 
 cdef struct Plan:
     Gemm g
@@ -80,41 +93,34 @@ cdef void dot_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
         activate(g, i, j, m, n)
 
 
-cdef void pack_panels(const Gemm* g, Py_ssize_t p, Py_ssize_t j, Py_ssize_t depth, Py_ssize_t n,
-                      char* panels, Py_ssize_t panel) noexcept nogil:
-    cdef Py_ssize_t item = ITEMSIZE[g.kind]
-    cdef const char* b = g.b + (p * g.b_row + j * g.b_col) * item
-    while n > 0:
-        K[g.kind].gemm_pack(depth, min(PANEL, n), b, g.b_row, g.b_col, panels, PANEL)
-        b += PANEL * g.b_col * item
-        panels += panel * item
-        n -= PANEL
-
-
 cdef void pack_rows(const Gemm* g, const char* a, Py_ssize_t height, Py_ssize_t depth, char* packed, Py_ssize_t a_row,
                     Py_ssize_t a_col) noexcept nogil:
     """Copy a block of a to `packed`, where one of its steps is 1: that of its rows where a is stored transposed."""
     if a_row == 1:
-        K[g.kind].gemm_pack(depth, height, a, g.a_col, g.a_row, packed, a_col)
+        K[g.kind].gemm_pack(depth, height, a, g.a_col, g.a_row, packed, a_col, PANEL)
     else:
-        K[g.kind].gemm_pack(height, depth, a, g.a_row, g.a_col, packed, a_row)
+        K[g.kind].gemm_pack(height, depth, a, g.a_row, g.a_col, packed, a_row, PANEL)
 
 
 cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     """Rows i to i + m and columns j to j + n of c, in blocks that fit the caches."""
     cdef const Gemm* g = &plan.g
-    cdef Py_ssize_t item = ITEMSIZE[g.kind], p, jj, ii, depth, width, height
-    cdef Py_ssize_t chunk = even_part(g.k, CHUNK_BYTES // item, 1) if g.k else 1
-    cdef Py_ssize_t high = even_part(m, max(BLOCK_BYTES // (chunk * item), 28), 1)
-    cdef Py_ssize_t most = MOST_COLUMNS if plan.pack_a or not plan.pack_b else PACKED_BYTES // (chunk * item)
-    cdef Py_ssize_t wide = even_part(n, max(min(most, EPILOGUE_COLUMNS if g.act >= 0 else most), PANEL), PANEL)
-    cdef Py_ssize_t panel = PANEL, b_row = g.b_row, a_row = g.a_row, a_col = g.a_col
+    cdef Py_ssize_t item = ITEMSIZE[g.kind], p, jj, ii, depth, width, height, panel = PANEL
+    cdef Py_ssize_t chunk = CHUNK_BYTES // item
+    cdef Py_ssize_t high = BLOCK_BYTES, wide = MOST_COLUMNS, b_row = g.b_row, a_row = g.a_row, a_col = g.a_col
     cdef char* packed_a = NULL
     cdef char* packed_b = NULL
-    cdef char* z = g.z if g.z != NULL else g.c
     cdef const char* a
     cdef const char* b
-    cdef const char* bias
+    if not plan.pack_b and g.k * n * item > WHOLE_B_BYTES:
+        chunk = min(chunk, max(SLAB_BYTES // (n * item), 8))
+    chunk = even_part(g.k, chunk, 1) if g.k else 1
+    if plan.pack_b:
+        high = PACKED_A_BYTES
+        wide = max(GROUP_BYTES // (chunk * PANEL * item), 1) * PANEL
+        panel = chunk * PANEL + 16
+    high = even_part(m, max(high // (chunk * item), BLOCK_ROWS), 1)
+    wide = even_part(n, wide, PANEL)
     if plan.pack_a:     # 16 elements between rows keep them out of one another's cache sets
         if a_row == 1:      # a is stored transposed: its packed block too
             a_col = high + 16
@@ -123,43 +129,57 @@ cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
             a_row, a_col = chunk + 16, 1
             packed_a = <char*>pool_alloc(high * a_row * item)
     if plan.pack_b:
-        panel = chunk * PANEL + 16
         b_row = PANEL
         packed_b = <char*>pool_alloc(wide // PANEL * panel * item)
     if (plan.pack_a and packed_a == NULL) or (plan.pack_b and packed_b == NULL):
         pool_free(packed_a)
         pool_free(packed_b)
         return -1
-    jj = j
-    while jj < j + n:
-        width = min(wide, j + n - jj)
+    ii = i
+    while ii < i + m:
+        height = min(high, i + m - ii)
         p = 0
         while True:     # once for k = 0: c is then the bias
             depth = min(chunk, g.k - p)
-            b = g.b + (p * g.b_row + jj * g.b_col) * item
-            if plan.pack_b:
-                pack_panels(g, p, jj, depth, width, packed_b, panel)
-                b = packed_b
-            bias = NULL if g.bias == NULL or p > 0 else g.bias + jj * item
-            ii = i
-            while ii < i + m:
-                height = min(high, i + m - ii)
-                a = g.a + (ii * g.a_row + p * g.a_col) * item
-                if plan.pack_a:
-                    pack_rows(g, a, height, depth, packed_a, a_row, a_col)
-                    a = packed_a
-                K[g.kind].gemm(height, width, depth, a, a_row, a_col, b, b_row, panel, z + (ii * g.c_row + jj) * item,
-                               g.c_row, bias, g.accumulate or p > 0)
-                if g.act >= 0 and p + depth >= g.k:
-                    activate(g, ii, jj, height, width)
-                ii += height
+            a = g.a + (ii * g.a_row + p * g.a_col) * item
+            if plan.pack_a:
+                pack_rows(g, a, height, depth, packed_a, a_row, a_col)
+                a = packed_a
+            jj = j
+            while jj < j + n:
+                width = min(wide, j + n - jj)
+                b = g.b + (p * g.b_row + jj * g.b_col) * item
+                if plan.pack_b:
+                    K[g.kind].gemm_pack(depth, width, b, g.b_row, g.b_col, packed_b, PANEL, panel)
+                    b = packed_b
+                times_columns(g, ii, jj, height, width, p, depth, a, a_row, a_col, b, b_row, panel)
+                jj += width
             p += depth
             if p >= g.k:
                 break
-        jj += width
+        ii += height
     pool_free(packed_a)
     pool_free(packed_b)
     return 0
+
+
+cdef inline void times_columns(const Gemm* g, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n, Py_ssize_t p,
+                               Py_ssize_t depth, const char* a, Py_ssize_t a_row, Py_ssize_t a_col, const char* b,
+                               Py_ssize_t b_row, Py_ssize_t panel) noexcept nogil:
+    """Rows i to i + m and columns j to j + n of c, for `depth` steps of k from p on; after the last, the activation."""
+    cdef Py_ssize_t item = ITEMSIZE[g.kind], rows = m, done = 0
+    cdef bint last = g.act >= 0 and p + depth >= g.k
+    cdef char* z = (g.z if g.z != NULL else g.c) + (i * g.c_row + j) * item
+    if last and panel != PANEL:     # columns of packed panels are cheap to come back to: a few rows, still in L1
+        rows = BLOCK_ROWS
+    while done < m:
+        rows = min(rows, m - done)
+        K[g.kind].gemm(rows, n, depth, a + done * a_row * item, a_row, a_col, b, b_row, panel,
+                       z + done * g.c_row * item, g.c_row, NULL if g.bias == NULL or p > 0 else g.bias + j * item,
+                       g.accumulate or p > 0)
+        if last:
+            activate(g, i + done, j, rows, n)
+        done += rows
 
 
 cdef void block_task(void* job, size_t task) noexcept nogil:
@@ -193,10 +213,9 @@ cdef void choose(Plan* plan) noexcept nogil:
     plan.rows, plan.columns, plan.grid_columns = g.m, g.n, 1
     plan.dot = g.b_row == 1 and g.b_col != 1 and g.a_col == 1 and g.m <= (
         DOT_ROWS if g.k >= DOT_DEPTH else 1)
-    plan.pack_a = g.m >= PACK_ROWS and g.k > 8 and g.n > PANEL and (
+    plan.pack_b = g.b_col != 1 or (g.m >= PACK_ROWS and g.m * g.n * ITEMSIZE[g.kind] > DIRECT_C_BYTES)
+    plan.pack_a = g.m >= CROWDED_ROWS and g.k > 8 and g.n > PANEL and not (plan.pack_b and L1_WAYS >= 12) and (
         crowded(g.a_row, g.kind) or (g.m > 14 and crowded(g.a_col, g.kind)))
-    plan.pack_b = g.b_col != 1 or (g.m >= PACK_B_ROWS and (
-        crowded(g.b_row, g.kind) or g.k * g.n * ITEMSIZE[g.kind] > LARGE_B))
 
 
 cdef void share_out(Plan* plan, int threads, double microseconds) noexcept nogil:

@@ -47,7 +47,7 @@ cdef extern from "kernels.h" nogil:
                          void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
         void (*gemm_inner)(size_t k, const void* a, const void* b, void* sum) noexcept nogil
         void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
-                          void* target, Py_ssize_t target_row) noexcept nogil
+                          void* target, Py_ssize_t target_row, size_t panel) noexcept nogil
         void (*softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil
         void (*softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n) noexcept nogil
         void (*log_softmax_forward)(const void* x, void* y, size_t rows, size_t n) noexcept nogil

@@ -1,5 +1,6 @@
 /* Copies a block of a matrix, transposed or not, into rows of unit stride: what the product kernels want to read where
  * a block is used many times. */
+#include "gemm.h"
 #include "vec.h"
 
 /* One VLEN x VLEN block: each of log2 VLEN passes interleaves the upper half of the rows with the lower. */
@@ -49,32 +50,46 @@ static void copy_elements(size_t rows, size_t columns, const real *source, ptrdi
             target[(ptrdiff_t)i * target_row + (ptrdiff_t)j] = source[(ptrdiff_t)i * row + (ptrdiff_t)j * column];
 }
 
-/* target (rows, columns), its rows target_row apart and its columns together, gets source, an element of which is at
- * i row + j column. They do not overlap. */
+/* One panel of a matrix that is stored transposed, its columns `column` apart. */
+static void transpose_panel(size_t rows, size_t columns, const real *source, ptrdiff_t column, real *target,
+                            ptrdiff_t target_row) {
+    size_t i = 0;
+    for (; i + LANES <= rows; i += LANES, source += LANES, target += LANES * target_row) {
+        size_t j = 0;
+        for (; j + LANES <= columns; j += LANES)
+            transpose_block(source + (ptrdiff_t)j * column, column, target + j, target_row);
+        copy_elements(LANES, columns - j, source + (ptrdiff_t)j * column, 1, column, target + j, target_row);
+    }
+    copy_elements(rows - i, columns, source, 1, column, target, target_row);
+}
+
+/* target gets source (rows, columns), an element of which is at i row + j column: rows target_row apart, column j at
+ * j / PANEL * panel + j % PANEL, so that with PANEL for `panel` the columns lie together. They do not overlap. */
 void KERNEL(gemm_pack)(size_t rows, size_t columns, const void *source_, ptrdiff_t row, ptrdiff_t column, void *target_,
-                       ptrdiff_t target_row) {
+                       ptrdiff_t target_row, size_t panel) {
     const real *source = source_;
     real *target = target_;
-    if (column == 1) {
-        for (size_t i = 0; i < rows; i++, source += row, target += target_row) {
-            size_t j = 0;
-            for (; j + VLEN <= columns; j += VLEN)
-                v_store(target + j, v_load(source + j));
-            if (j < columns)
-                v_store_part(target + j, v_load_part(source + j, columns - j), columns - j);
-        }
+    const size_t wide = panel == CDL_GEMM_PANEL && column == 1 ? columns : CDL_GEMM_PANEL;
+    if (column == 1) { /* row by row over all panels: the runs of memory are as long as they can be */
+        for (size_t i = 0; i < rows; i++, source += row, target += target_row)
+            for (size_t j = 0; j < columns; j += wide) {
+                const size_t n = columns - j < wide ? columns - j : wide;
+                real *to = target + j / CDL_GEMM_PANEL * panel;
+                size_t c = 0;
+                for (; c + VLEN <= n; c += VLEN)
+                    v_store(to + c, v_load(source + j + c));
+                if (c < n)
+                    v_store_part(to + c, v_load_part(source + j + c, n - c), n - c);
+            }
         return;
     }
-    size_t i = 0;
-    if (row == 1)
-        for (; i + LANES <= rows; i += LANES) {
-            size_t j = 0;
-            for (; j + LANES <= columns; j += LANES)
-                transpose_block(source + (ptrdiff_t)j * column + i, column, target + (ptrdiff_t)i * target_row + j,
-                                target_row);
-            copy_elements(LANES, columns - j, source + (ptrdiff_t)j * column + i, row, column,
-                          target + (ptrdiff_t)i * target_row + j, target_row);
-        }
-    copy_elements(rows - i, columns, source + (ptrdiff_t)i * row, row, column, target + (ptrdiff_t)i * target_row,
-                  target_row);
+    for (size_t j = 0; j < columns; j += CDL_GEMM_PANEL) {
+        const size_t n = columns - j < CDL_GEMM_PANEL ? columns - j : CDL_GEMM_PANEL;
+        const real *from = source + (ptrdiff_t)j * column;
+        real *to = target + j / CDL_GEMM_PANEL * panel;
+        if (row == 1)
+            transpose_panel(rows, n, from, column, to, target_row);
+        else
+            copy_elements(rows, n, from, row, column, to, target_row);
+    }
 }
