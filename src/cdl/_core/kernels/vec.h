@@ -343,8 +343,8 @@ VEC void v_store(real *p, vec a) {
     *(vec_unaligned *)p = a;
 }
 
-/* a store past the caches, for arrays larger than they are: memory is then not read before it is written. p is aligned to
- * VEC_BYTES; v_stream_end() before another thread may read. */
+/* a store past the caches, for arrays larger than they are: memory is then not read before it is written. p is aligned
+ * to VEC_BYTES; v_stream_end() before another thread may read. */
 VEC void v_stream(real *p, vec a) {
 #ifdef VEC_X86
     X(stream)(p, a);
