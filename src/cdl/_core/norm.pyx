@@ -165,20 +165,25 @@ cdef Tensor workspace(int kind, Py_ssize_t a, Py_ssize_t b, Py_ssize_t c):
     return new_tensor(kind, 3, dims)
 
 
+cdef Tensor narrowed(const double* values, Tensor like):
+    """The gradient `like` wants, from its values in double."""
+    cdef Tensor d = empty_like(like)
+    cdef Py_ssize_t i
+    for i in range(d.size):
+        if d.kind == F32:
+            (<float*>d.ptr)[i] = <float>values[i]
+        else:
+            (<double*>d.ptr)[i] = values[i]
+    return d
+
+
 cdef Tensor summed(double* total, Columns* j, Tensor like):
     """The sum over the samples of one of the two rows of the totals, as the gradient of gamma or beta."""
-    cdef Tensor d = empty_like(like)
-    cdef double value
     cdef size_t c, s
-    for c in range(j.cols):
-        value = 0
-        for s in range(j.samples):
-            value += total[s * 2 * j.cols + c]
-        if d.kind == F32:
-            (<float*>d.ptr)[c] = <float>value
-        else:
-            (<double*>d.ptr)[c] = value
-    return d
+    for s in range(1, j.samples):
+        for c in range(j.cols):
+            total[c] += total[s * 2 * j.cols + c]
+    return narrowed(total, like)
 
 
 @cython.final
@@ -291,15 +296,10 @@ cdef Py_ssize_t chunk_of(Py_ssize_t n) noexcept:
 
 cdef Tensor folded(Tensor parts, Tensor like):
     """The sum of the chunks' parts, in double, as the gradient `like` wants."""
-    cdef Py_ssize_t n = parts.dims[2], i
-    cdef Tensor d = empty_like(like), total = workspace(F64, 1, 1, n)
+    cdef Py_ssize_t n = parts.dims[2]
+    cdef Tensor total = workspace(F64, 1, 1, n)
     K[parts.kind].norm_fold(parts.ptr, <double*>total.ptr, parts.dims[0], n, n)
-    for i in range(n):
-        if d.kind == F32:
-            (<float*>d.ptr)[i] = <float>(<double*>total.ptr)[i]
-        else:
-            (<double*>d.ptr)[i] = (<double*>total.ptr)[i]
-    return d
+    return narrowed(<double*>total.ptr, like)
 
 
 @cython.final
@@ -310,8 +310,8 @@ cdef class RowsNode(Node):
     cdef Py_ssize_t n
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
-        cdef Tensor x = contiguous(self.a), gamma = self.b, beta = self.c, dx = None, scale = None, dgamma = None
-        cdef Tensor dbeta = None
+        cdef Tensor x = contiguous(self.a), gamma = self.b, beta = self.c
+        cdef Tensor dx = None, scale = None, dgamma = None, dbeta = None
         cdef Py_ssize_t chunks
         cdef Rows j
         memset(&j, 0, sizeof(Rows))
@@ -360,70 +360,7 @@ cdef Tensor along_rows(Tensor x, Tensor gamma, Tensor beta, Py_ssize_t n, bint c
 
 
 # --- for Python -------------------------------------------------------------------------------------------------------
-cdef Tensor as_affine(object value, str name, Tensor x, int axes, int* kind, str who):
-    """gamma or beta, checked to have the shape of x's last axes; None stays."""
-    cdef Tensor t
-    cdef int i
-    if value is None:
-        return None
-    t = as_float(value, who)
-    if t.ndim != axes or any([t.dims[i] != x.dims[x.ndim - axes + i] for i in range(axes)]):
-        raise ValueError(f"{who}: {name} must have shape {shape_of(x)[x.ndim - axes:]}, that of what is normalised in x of "
-                         f"shape {shape_of(x)}, got {shape_of(t)}")
-    kind[0] = max(kind[0], t.kind)
-    return t
-
-
-cdef Tensor in_kind(Tensor t, int kind):
-    return None if t is None else cast(t, kind)
-
-
-cdef int check_eps(double eps, str who) except -1:
-    if not 0 <= eps < float("inf"):
-        raise ValueError(f"{who}: eps must be a finite number >= 0, got {eps}")
-    return 0
-
-
-cdef Tensor as_channels(object value, str who):
-    cdef Tensor x = as_float(value, who)
-    if x.ndim < 2:
-        raise ValueError(f"{who}: x must be (…, channels) with at least one axis before the channels, got shape {shape_of(x)}")
-    return x
-
-
-cdef Tensor as_running(object value, str name, Py_ssize_t channels, bint training):
-    """Running statistics on the caller's own memory, which training writes to."""
-    cdef Tensor t
-    if value is None:
-        return None
-    if training and type(value) is not Tensor and not (
-            type(value) is np.ndarray and value.dtype.kind == "f" and value.flags.writeable):
-        raise TypeError(f"batch_norm: {name} is updated in place: it must be a Tensor or a writeable float array, got "
-                        f"{type(value).__name__}")
-    t = as_float(value, "batch_norm")
-    if t.ndim != 1 or t.dims[0] != channels:
-        raise ValueError(f"batch_norm: {name} must hold {channels} floats, one a channel, got shape {shape_of(t)}")
-    if training and (not t.contiguous or (type(value) is not Tensor and value.dtype != t.numpy().dtype)):
-        raise ValueError(f"batch_norm: {name} is updated in place: it must be contiguous float32 or float64")
-    return contiguous(t)
-
-
-cdef inline double value_at(Tensor t, Py_ssize_t i) noexcept:
-    return (<float*>t.ptr)[i] if t.kind == F32 else (<double*>t.ptr)[i]
-
-
-cdef void move(Tensor running, const double* batch, double momentum, double factor) noexcept:
-    """running = (1 - momentum) running + momentum factor batch."""
-    cdef Tensor root = root_of(running)
-    cdef Py_ssize_t i
-    cdef double value
-    root.version += 1
-    for i in range(running.size):
-        value = (1 - momentum) * value_at(running, i) + momentum * factor * batch[i]
-        if running.kind == F32:
-            (<float*>running.ptr)[i] = <float>value
-        else:
-            (<double*>running.ptr)[i] = value
+include "norm_check.pxi"
 
 
 def batch_norm(x, gamma, beta, running_mean, running_var, bint training, double momentum, double eps, bint relu):
