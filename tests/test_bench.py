@@ -145,6 +145,15 @@ def test_report_shows_times_and_trials(tmp_path):
     assert "| what | goal | equal | yes |" in text
 
 
+@pytest.mark.parametrize("arguments, words", [
+    (["--store", "no/such/folder/x"], "there is no folder no/such/folder"), (["--markdown", "."], ". is a folder"),
+    (["--rounds", "0"], "expected a positive number, got 0")])
+def test_what_cannot_work_is_told_before_the_measuring(arguments, words, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert words in capsys.readouterr().err
+
+
 def test_missing_libraries_are_named_in_one_line(capsys):
     missing = [key for key in PEERS if key not in available(PEERS, sys.executable)]
     if not missing:

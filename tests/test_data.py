@@ -284,7 +284,7 @@ def test_split_of_data_frames_keeps_them():
     ([[1, 2]], {"stratify": [0]}, ValueError, r"each of the 2 rows, got shape \(1,\)"),
     ([[1, 2]], {"stratify": [0, 0], "shuffle": False}, ValueError, "needs shuffle=True"),
     ([[1, 2, 3]], {"stratify": [0, 1, 2]}, ValueError, "only 0 are left"),
-    ([[1, 2]], {"rng": "seed"}, TypeError, "SeedSequence"),
+    ([[1, 2]], {"rng": "seed"}, TypeError, "rng: expected an integer"),
 ])
 def test_splits_that_cannot_be(arrays, options, error, message):
     with pytest.raises(error, match=message):

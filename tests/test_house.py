@@ -152,13 +152,15 @@ def test_every_layer_has_a_row():
     assert [name for name in layers if name not in names] == []
 
 
-def test_every_optimizer_has_a_row():
-    from optimtable import ROWS
+def test_every_optimizer_and_schedule_has_a_row():
+    from optimtable import ROWS, SCHEDULES
 
     import cdl
 
     made = {type(row.make([cdl.Tensor([1.0], requires_grad=True)])) for row in ROWS} | {cdl.optim.Optimizer}
-    assert [name for name in cdl.optim.__all__ if getattr(cdl.optim, name) not in made] == []
+    made |= {type(row.make()) for row in SCHEDULES} | {cdl.optim.Schedule}
+    classes = [name for name in cdl.optim.__all__ if isinstance(getattr(cdl.optim, name), type)]
+    assert [name for name in classes if getattr(cdl.optim, name) not in made] == []
 
 
 def files(*suffixes):

@@ -18,6 +18,8 @@ torch.set_num_threads(2)
 from sklearn.ensemble import HistGradientBoostingClassifier
 """,
 }
+# Few trees of few leaves: on a busy machine each of scikit-learn's parallel regions waits for its threads to be scheduled,
+# and ten classes' trees of 31 leaves took it minutes there, without cdl too.
 USE = """
 import numpy as np
 for turn in range(3):
@@ -28,8 +30,8 @@ for turn in range(3):
         assert float(a.grad[0, 0]) == 800
         assert np.allclose(cdl.Tensor(np.ones((400, 400), np.float32)) @ np.ones((400, 400), np.float32), 400)
     else:
-        trees = HistGradientBoostingClassifier(max_iter=3).fit(x, y)
-        assert trees.score(x, y) > 0.8
+        trees = HistGradientBoostingClassifier(max_iter=5, max_leaf_nodes=4).fit(x, y > 4)
+        assert trees.score(x, y > 4) > 0.7
 assert model.evaluate(x, y, loss="cross_entropy")["accuracy"] > 0.8
 import threadpoolctl
 print(sum(pool["user_api"] == "openmp" for pool in threadpoolctl.threadpool_info()))

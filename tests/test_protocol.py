@@ -387,6 +387,35 @@ def test_einsum(subscripts, shapes):
     assert cdl.gradcheck(lambda *xs: np.einsum(subscripts, *xs), arrays)
 
 
+@pytest.mark.parametrize("subscripts, shapes", [
+    ("ij,ij->i", ((3, 70_000), (3, 70_000))), ("i,i", ((100_003,), (100_003,))), ("ij,ji->j", ((40, 50), (50, 40))),
+    ("ijk,ijk->i", ((2, 30, 40), (2, 30, 40))), ("ij,ij->ij", (A, A)), ("ij,ij->i", ((3, 0), (3, 0))),
+    ("ij,ij->i", ((0, 3), (0, 3))), ("...i,...i->...", (C, C)), ("ii,ii->i", ((3, 3), (3, 3))),
+])
+def test_sums_of_products_in_float32(subscripts, shapes):
+    arrays = draw(shapes, np.float32)
+    tensors = [cdl.Tensor(x, requires_grad=True) for x in arrays]
+    y = np.einsum(subscripts, *tensors)
+    wanted = np.einsum(subscripts, *(x.astype(np.float64) for x in arrays))
+    assert y.dtype == np.float32 and y.shape == wanted.shape
+    np.testing.assert_allclose(y.numpy(), wanted, rtol=1e-6, atol=1e-4)     # of 100,000 products with either sign
+    g = draw((wanted.shape,), np.float32)[0]
+    y.backward(g)
+    letters, _, result = subscripts.partition("->")
+    first, second = letters.split(",")
+    if "." not in subscripts and len(set(first)) == len(first) and arrays[0].size < 5000:
+        np.testing.assert_allclose(tensors[0].grad.numpy(), np.einsum(f"{result},{second}->{first}", g, arrays[1]),
+                                   rtol=1e-5)
+
+
+def test_sums_of_products_of_mixed_and_whole_numbers():
+    x, n = draw((A,), np.float32)[0], np.arange(12).reshape(3, 4)
+    for other in (n, n.astype(np.float64)):
+        got = np.einsum("ij,ij->i", cdl.Tensor(x), cdl.Tensor(other))
+        np.testing.assert_allclose(got.numpy(), (x * other).sum(1), rtol=1e-5)
+    assert np.einsum("ij,ij->i", cdl.Tensor(n), cdl.Tensor(n)).tolist() == (n * n).sum(1).tolist()
+
+
 def test_einsum_with_lists():
     x, y = draw((A, B), np.float64)
     got = np.einsum(cdl.Tensor(x), [0, 1], cdl.Tensor(y), [1, 2], [0, 2])

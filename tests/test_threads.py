@@ -40,6 +40,32 @@ def test_every_task_runs_once_with_the_same_bits(tasks, n):
     assert all(value != 0 for value in team["values"])
 
 
+def test_a_sweep_begins_where_the_one_before_it_ended():
+    there, back, again = (threads._selftest(10, 1.0, 1, swept=True)["order"] for _ in range(3))
+    assert there == again == back[::-1]
+    assert sorted([there, back]) == [list(range(10)), list(range(9, -1, -1))]
+
+
+@openmp
+@pytest.mark.parametrize("n", [2, 3, 70])
+@pytest.mark.parametrize("tasks", [1, 2, 7, 200])
+def test_a_sweep_on_several_threads_runs_every_task_once(tasks, n):
+    alone = threads._selftest(tasks, 3.0, 1)
+    for _ in range(2):      # there and back
+        team = threads._selftest(tasks, 3.0, n, swept=True)
+        assert team["values"] == alone["values"]
+        assert sorted(team["order"]) == list(range(tasks))
+
+
+@openmp
+def test_a_thread_keeps_to_its_share_of_a_sweep_and_then_helps_the_others():
+    for _ in range(2):
+        owners = threads._selftest(8, 500.0, 2, swept=True, repeats=3)["owners"]
+        assert set(owners[:2]) == {0} or set(owners[-2:]) == {1}    # who comes late finds part of its share done
+    stalled = threads._selftest(8, 10.0, 2, swept=True, stall=5000)["owners"]
+    assert stalled.count(0) >= 4
+
+
 @openmp
 def test_a_team_of_two_shares_the_work():
     assert set(threads._selftest(100, 1000.0, 2)["owners"]) == {0, 1}

@@ -15,7 +15,7 @@ from cdl.losses import *
 from cdl.models import Sequential, load
 from cdl.nn import *
 from cdl.ops import *
-from cdl.optim import SGD, Adam, AdamOptimizer, AdamW
+from cdl.optim import *
 from cdl.random import seed
 from cdl.train.linear import gradient_descent
 from cdl.train.loop import evaluate, fit
@@ -24,8 +24,8 @@ from cdl.train.model import Model
 __version__ = "0.1.0"
 
 __all__ = [
-    "SGD", "Adam", "AdamOptimizer", "AdamW", "GradientError", "Model", "Sequential", "Tensor", "clear_memory", "evaluate",
+    "GradientError", "Model", "Sequential", "Tensor", "clear_memory", "evaluate",
     "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats",
     "no_grad", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad", "xavier_initialization",
-    *losses.__all__, *nn.__all__, *ops.__all__,
+    *losses.__all__, *nn.__all__, *ops.__all__, *optim.__all__,
 ]

@@ -20,9 +20,15 @@ def main(arguments=None):
         sys.stderr.close()
         return 141
     except (OSError, ValueError, FloatingPointError, KeyError, ImportError, MemoryError) as error:
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"cdl: {text}", file=sys.stderr)
+        print(f"cdl: {_words(error)}", file=sys.stderr)
         return 1
+
+
+def _words(error):
+    """What went wrong, without the decoration that Python adds for programmers: `[Errno 2]`, a KeyError's quotes."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return error.args[0] if isinstance(error, KeyError) and error.args else error
 
 
 def _parser():
@@ -53,20 +59,39 @@ def _parser():
 
 
 def _train(options):
-    if options.out is not None and not Path(options.out).absolute().parent.is_dir():
-        raise ValueError(f"train: --out {options.out}: there is no such folder")
+    _check(options)
     if options.data == "digits":
         train_digits(options)
     elif options.data == "mnist":
-        if options.directory is None:
-            raise ValueError("train mnist: name the folder that holds the four files, as in `cdl train mnist data/`")
         train_mnist(options)
     else:
-        if options.target is None:
-            raise ValueError(f"train {options.data}: name the column to predict with --target "
-                             "(or train on 'digits' or 'mnist')")
         train_table(options)
     return 0
+
+
+def _check(options):
+    """Refuse what would be ignored, or would fail only once the training is done."""
+    name = f"train {options.data}"
+    if options.data == "mnist":
+        if options.directory is None:
+            raise ValueError("train mnist: name the folder that holds the four files, as in `cdl train mnist data/`")
+    elif options.directory is not None:
+        raise ValueError(f"{name}: only mnist takes a folder, got {options.directory!r}")
+    if options.data in {"digits", "mnist"}:
+        if options.target is not None:
+            raise ValueError(f"{name}: --target is for tables, got {options.target!r}")
+    elif not Path(options.data).exists():
+        raise ValueError(f"{name}: there is no such file; train on 'digits', 'mnist' or a table in a text file (CSV)")
+    elif options.target is None:
+        raise ValueError(f"{name}: name the column to predict with --target")
+    if options.seed < 0:
+        raise ValueError(f"train: --seed must be 0 or more, got {options.seed}")
+    if options.out is not None:
+        out = Path(options.out).absolute()
+        if not out.parent.is_dir():
+            raise ValueError(f"train: --out {options.out}: there is no such folder")
+        if out.is_dir():
+            raise ValueError(f"train: --out {options.out}: this is a folder; name the file to write")
 
 
 def _info(options):

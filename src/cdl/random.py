@@ -10,7 +10,14 @@ def seed(n):
     Parameters
     ----------
     n : int or None
-        None takes fresh entropy from the system.
+        0 or more; None takes fresh entropy from the system.
+
+    Raises
+    ------
+    ValueError
+        For a negative seed.
+    TypeError
+        For one that is not an integer.
 
     Examples
     --------
@@ -22,7 +29,7 @@ def seed(n):
     True
     """
     global _generator
-    _generator = np.random.default_rng(n)
+    _generator = _seeded(n, "seed")
 
 
 def generator(rng=None):
@@ -32,4 +39,12 @@ def generator(rng=None):
         if _generator is None:
             _generator = np.random.default_rng()
         return _generator
-    return rng if isinstance(rng, np.random.Generator) else np.random.default_rng(rng)
+    return rng if isinstance(rng, np.random.Generator) else _seeded(rng, "rng")
+
+
+def _seeded(n, name):
+    try:
+        return np.random.default_rng(n)
+    except (TypeError, ValueError) as error:    # NumPy's own words do not say of what they speak
+        raise type(error)(f"{name}: expected an integer of 0 or more, or None for a seed from the system, "
+                          f"got {n!r}") from None

@@ -71,6 +71,19 @@ static void reduce_rows(size_t rows, size_t n, int end) {
     }
 }
 
+static void dot_rows(size_t rows, size_t n, int end) {
+    real *a = placed(page[0], rows * n, end), *b = placed(page[1], rows * n, end), *y = placed(page[2], rows, end);
+    for (size_t i = 0; i < rows * n; i++)
+        a[i] = (real)uniform(-1, 2), b[i] = (real)uniform(-1, 2);
+    KERNEL(dot_rows)(a, b, y, rows, n, n);
+    for (size_t r = 0; r < rows; r++) {
+        wide sum = 0, size = 0;
+        for (size_t i = r * n; i < (r + 1) * n; i++)
+            sum += (wide)a[i] * b[i], size += WIDE(fabs)((wide)a[i] * b[i]);
+        close_to(y[r], sum, size, "dot rows");
+    }
+}
+
 static void reduce_columns(size_t n, size_t width, int end) {
     size_t cols = width + 3;
     size_t size = n ? (n - 1) * cols + width : 0; /* the last row ends where the array ends */
@@ -174,10 +187,10 @@ int main(void) {
         0, 1, 2, 3, VLEN - 1, VLEN, VLEN + 1, 4 * VLEN - 1, 4 * VLEN + 1, 16 * VLEN, 16 * VLEN + 1, 37 * VLEN + 3};
     for (size_t k = 0; k < sizeof widths / sizeof *widths; k++)
         for (int end = 0; end < 2; end++) {
-            reduce_rows(3, widths[k], end);
+            reduce_rows(3, widths[k], end), dot_rows(3, widths[k], end);
             reduce_columns(13, widths[k], end), reduce_columns(1, widths[k], end);
         }
-    reduce_rows(1, MANY, 0), reduce_rows(64, 5, 1);
+    reduce_rows(1, MANY, 0), reduce_rows(64, 5, 1), dot_rows(1, MANY, 1);
     reduce_columns(64, 3, 0), reduce_columns(65, 3, 1), reduce_columns(777, 2, 1), reduce_columns(1, 9, 1);
     cumsum(3, 100), cumsum(2, 0), cumsum(1, 1);
     accuracy();

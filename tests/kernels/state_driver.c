@@ -1,55 +1,12 @@
-/* uses: optim.c copy.c index.c
+/* uses: copy.c index.c
  *
- * Optimizer updates against their formulas in a wider type; copies and indexed rows element by
- * element.
+ * Copies and indexed rows element by element.
  */
 #include "driver.h"
 #define KERNEL_ROW(name, args) void KERNEL(name) args;
 #include "kernels.def"
 
 static char *page[4];
-
-static void adam(size_t n, int end, double decay, double decoupled) {
-    real *p = placed(page[0], n, end), *g = placed(page[1], n, end), *m = placed(page[2], n, end),
-         *v = placed(page[3], n, end);
-    wide wp[100], wm[100], wv[100];
-    const wide lr = 0.01, b1 = 0.9, b2 = 0.999, eps = 1e-8;
-    for (size_t i = 0; i < n; i++)
-        wp[i] = p[i] = (real)uniform(-1, 1), wm[i] = m[i] = 0, wv[i] = v[i] = 0;
-    for (int t = 1; t <= 10; t++) {
-        for (size_t i = 0; i < n; i++)
-            g[i] = (real)uniform(-1, 1);
-        KERNEL(adam)(p, g, m, v, n, 0.01, 0.9, 0.999, 1e-8, 1 - pow(0.9, t), 1 - pow(0.999, t), decay, decoupled);
-        for (size_t i = 0; i < n; i++) {
-            wide d = g[i] + (wide)decay * wp[i];
-            wp[i] -= lr * (wide)decoupled * wp[i];
-            wm[i] = b1 * wm[i] + (1 - b1) * d, wv[i] = b2 * wv[i] + (1 - b2) * d * d;
-            wp[i] -= lr * (wm[i] / (1 - WIDE(pow)(b1, t))) / (WIDE(sqrt)(wv[i] / (1 - WIDE(pow)(b2, t))) + eps);
-            check(fabs((double)(p[i] - wp[i])) < PICK(1e-6, 1e-14), "adam");
-        }
-    }
-}
-
-static void sgd(size_t n, int end, double momentum, double decay, int nesterov) {
-    real *p = placed(page[0], n, end), *g = placed(page[1], n, end),
-         *m = momentum != 0 ? placed(page[2], n, end) : NULL;
-    wide wp[100], wm[100];
-    for (size_t i = 0; i < n; i++)
-        wp[i] = p[i] = (real)uniform(-1, 1), wm[i] = 0;
-    for (size_t i = 0; i < n && m; i++)
-        m[i] = 0;
-    for (int t = 1; t <= 5; t++) {
-        for (size_t i = 0; i < n; i++)
-            g[i] = (real)uniform(-1, 1);
-        KERNEL(sgd)(p, g, m, n, 0.1, momentum, decay, nesterov);
-        for (size_t i = 0; i < n; i++) {
-            wide d = g[i] + (wide)decay * wp[i];
-            wm[i] = (wide)momentum * wm[i] + d;
-            wp[i] -= (wide)0.1 * (momentum == 0 ? d : nesterov ? d + (wide)momentum * wm[i] : wm[i]);
-            check(fabs((double)(p[i] - wp[i])) < PICK(1e-6, 1e-14), "sgd");
-        }
-    }
-}
 
 /* every element of y (rows, cols) is x at its strides, whatever their sign; and back */
 static void strided(size_t rows, size_t cols, ptrdiff_t row_stride, ptrdiff_t col_stride) {
@@ -100,11 +57,6 @@ static void indexed(size_t n) {
 int main(void) {
     for (int i = 0; i < 4; i++)
         page[i] = guarded();
-    for (size_t n = 0; n <= 2 * VLEN + 1; n++)
-        for (int end = 0; end < 2; end++) {
-            adam(n, end, 0, 0), adam(n, end, 0.1, 0), adam(n, end, 0, 0.1);
-            sgd(n, end, 0, 0, 0), sgd(n, end, 0, 0.1, 0), sgd(n, end, 0.9, 0.1, 0), sgd(n, end, 0.9, 0, 1);
-        }
     const size_t sizes[] = {0, 1, 2, VLEN - 1, VLEN, VLEN + 1, 2 * VLEN + 3};
     for (size_t i = 0; i < 7; i++)
         for (size_t j = 0; j < 7; j++) {

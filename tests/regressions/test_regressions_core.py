@@ -192,3 +192,10 @@ def test_options_that_were_passed_over(capsys, tmp_path, monkeypatch, options, w
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train", "digits", "--quiet", *options]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_a_gradient_summed_to_fewer_axes_is_the_leafs_own():
+    """It was a view of the array that the user had given to backward."""
+    b, g = cdl.Tensor(np.ones(3), requires_grad=True), np.ones((1, 3))
+    (b + cdl.Tensor(np.zeros((1, 3)))).backward(g)
+    assert not np.shares_memory(b.grad.numpy(), g)

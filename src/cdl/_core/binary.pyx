@@ -8,8 +8,8 @@ from cdl._core.cast cimport cast, common_kind, is_number
 from cdl._core.copy cimport assign, contiguous
 from cdl._core.gate cimport as_any, finish
 from cdl._core.kernels cimport (BINARY_ADD, BINARY_DIVIDE, BINARY_MULTIPLY, BINARY_POWER, BINARY_SAVED, BINARY_SUBTRACT,
-                                CDL_BINARY_COUNT, K, SAVED_A, SAVED_B, UNARY_NEGATIVE)
-from cdl._core.tape cimport give, record, recording, touch
+                                CDL_BINARY_COUNT, K, SAVED_A, SAVED_B)
+from cdl._core.tape cimport BLOCK, ONE_VALUE, block_of, give, record, recording, room_for_dx, touch
 from cdl._core.tensor cimport (F32, F64, ITEMSIZE, MAXDIM, READS_A, READS_B, Node, Tensor, empty_like, hooks,
                                new_tensor, same_dims, scalar, shape_of)
 from cdl._core.threads cimport run_tasks, task_t
@@ -30,7 +30,6 @@ cdef extern from "Python.h":
     object PyCFunction_NewEx(PyMethodDef* method, object self, object module)
 
 cdef enum:
-    BLOCK = 1 << 14     # elements of a task: three arrays of float32 together stay in a 1 MB L2
     TILE = 512          # elements from which on a kernel call of 5 ns no longer shows
 
 cdef list NAMES = list(BINARY)
@@ -51,6 +50,7 @@ cdef struct Job:
     Py_ssize_t size
     const Plan* plan
     bint second         # produce_task writes db, not da
+    bint one_block      # backward_task: g is one block that every task reads
 
 
 # --- loops ------------------------------------------------------------------------------------------------------------
@@ -83,7 +83,8 @@ cdef void forward_rows_task(void* job, size_t task) noexcept nogil:
 cdef void backward_task(void* job, size_t task) noexcept nogil:
     cdef Job* j = <Job*>job
     cdef Py_ssize_t start = task * BLOCK * ITEMSIZE[j.kind]
-    K[j.kind].binary_backward[j.op](j.a + start * j.sa, j.b + start * j.sb, j.y + start, j.g + start,
+    K[j.kind].binary_backward[j.op](j.a + start * j.sa, j.b + start * j.sb, j.y + start,
+                                    j.g if j.one_block else j.g + start,
                                     j.out + start if j.out is not NULL else NULL,
                                     j.db + start if j.db is not NULL else NULL,
                                     min(BLOCK, j.size - <Py_ssize_t>task * BLOCK), j.sa, j.sb)
@@ -122,33 +123,37 @@ cdef class BinaryNode(Node):
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
         if self.op == BINARY_ADD or self.op == BINARY_SUBTRACT:
-            return self.backward_of_sum(g)
+            return self.backward_of_sum(y, g)
         if same_dims(self.a, self.b):
             return self.backward_flat(y, g)
-        return self.backward_rows(y, g)
+        return self.backward_rows(y, contiguous(g))
 
-    cdef int backward_of_sum(self, Tensor g) except -1:
-        """The gradient of add and subtract is g itself, or its sum."""
+    cdef int backward_of_sum(self, Tensor y, Tensor g) except -1:
+        """The gradient of add and subtract is g itself, or its sum; for b of subtract the negative of that."""
+        cdef bint wants_a = self.a is not None and self.a.needs_grad, wants_b = self.b is not None and self.b.needs_grad
+        cdef bint owned = y.grad_owned and not (wants_a and wants_b)
         cdef Tensor d
-        if self.a is not None and self.a.needs_grad:
-            d = sum_to(self.a, g)
-            give(self.a, d, d is not g)
-        if self.b is not None and self.b.needs_grad:
-            d = sum_to(self.b, g)
-            if self.op == BINARY_SUBTRACT:
-                give(self.b, unary.apply(UNARY_NEGATIVE, d, 0, 0), True)
+        if wants_b:
+            d = sum_to(self.b, g if same_dims(self.b, g) else contiguous(g))
+            if self.op == BINARY_ADD:
+                give(self.b, d, owned or d is not g)
             else:
-                give(self.b, d, d is not g)
+                give(self.b, unary.negative_of(d, d if d is g and owned else empty_like(d)), True)
+                owned = y.grad_owned
+        if wants_a:
+            d = sum_to(self.a, g if same_dims(self.a, g) else contiguous(g))
+            give(self.a, d, owned or d is not g)
         return 0
 
     cdef int backward_flat(self, Tensor y, Tensor g) except -1:
-        cdef Tensor a = contiguous(self.a), b = contiguous(self.b), da = None, db = None
-        cdef Job job = Job(self.op, g.kind, a.ptr, b.ptr, y.ptr, g.ptr, NULL, NULL, 1, 1, g.size, NULL, False)
+        cdef Tensor a = contiguous(self.a), b = contiguous(self.b), da = None, db = None, block = block_of(g)
+        cdef Job job = Job(self.op, g.kind, a.ptr, b.ptr, y.ptr, block.ptr, NULL, NULL, 1, 1, g.size, NULL, False,
+                           block is not g)
         if self.a.needs_grad:
-            da = empty_like(g)
+            da = room_for_dx(y, g)
             job.out = da.ptr
         if self.b.needs_grad:
-            db = empty_like(g)
+            db = empty_like(g) if da is g else room_for_dx(y, g)
             job.db = db.ptr
         run(backward_task, &job)
         if da is not None:
@@ -164,21 +169,21 @@ cdef class BinaryNode(Node):
         cdef Job job
         make_plan(&plan, dims, "", a, b)
         a, b = tiled(&plan, 0, a), tiled(&plan, 1, b)
-        job = Job(self.op, g.kind, a.ptr, b.ptr, y.ptr, g.ptr, NULL, NULL, 1, 1, g.size, &plan, False)
+        job = Job(self.op, g.kind, a.ptr, b.ptr, y.ptr, g.ptr, NULL, NULL, 1, 1, g.size, &plan, False, False)
         job.sa, job.sb = plan.steps[0][plan.ndim - 1], plan.steps[1][plan.ndim - 1]
         if self.a.needs_grad:
-            give(self.a, self.backward_of(self.a, g, &job), True)
+            give(self.a, self.backward_of(self.a, g, &job, y.grad_owned and not self.b.needs_grad), True)
         if self.b.needs_grad:
             job.second = True
-            give(self.b, self.backward_of(self.b, g, &job), True)
+            give(self.b, self.backward_of(self.b, g, &job, y.grad_owned), True)
         return 0
 
-    cdef Tensor backward_of(self, Tensor t, Tensor g, Job* job):
-        """The gradient of one operand: where it was repeated, summed as it is computed."""
+    cdef Tensor backward_of(self, Tensor t, Tensor g, Job* job, bint over):
+        """The gradient of one operand: where it was repeated, summed as it is computed. over: it may be written to g."""
         cdef Tensor d
         if t.size != g.size or g.size == 0:
             return sum_to(t, g, produce, job)
-        d = new_tensor(g.kind, t.ndim, t.dims)
+        d = g if over and same_dims(t, g) else new_tensor(g.kind, t.ndim, t.dims)
         job.out = d.ptr
         run(produce_task, job)
         return d
@@ -213,7 +218,7 @@ cdef Tensor spread(int op, Tensor a, Tensor b):
     a, b = tiled(&plan, 0, a), tiled(&plan, 1, b)
     y = new_tensor(a.kind, ndim, dims)
     job = Job(op, a.kind, a.ptr, b.ptr, NULL, NULL, y.ptr, NULL, plan.steps[0][plan.ndim - 1],
-              plan.steps[1][plan.ndim - 1], y.size, &plan, False)
+              plan.steps[1][plan.ndim - 1], y.size, &plan, False, False)
     run(forward_task if plan.ndim == 1 else forward_rows_task, &job)
     return y
 
@@ -237,7 +242,7 @@ cdef Tensor apply(int op, Tensor a, Tensor b):
         a, b = cast(a, F64), cast(b, F64)
     if a.contiguous and b.contiguous and same_dims(a, b):
         y = empty_like(a)
-        job = Job(op, a.kind, a.ptr, b.ptr, NULL, NULL, y.ptr, NULL, 1, 1, a.size, NULL, False)
+        job = Job(op, a.kind, a.ptr, b.ptr, NULL, NULL, y.ptr, NULL, 1, 1, a.size, NULL, False, False)
         run(forward_task, &job)
     else:
         y = spread(op, a, b)
@@ -245,7 +250,7 @@ cdef Tensor apply(int op, Tensor a, Tensor b):
     if wants_a or wants_b:
         node = BinaryNode.__new__(BinaryNode)
         node.op = op
-        reads = reads_of(op, wants_a, wants_b)
+        reads = reads_of(op, wants_a, wants_b) | ONE_VALUE
         # add and subtract drop the operand that needs no gradient; the others may look at its shape.
         record(y, node, reads, a if wants_a or BINARY_SAVED[op] else None, b if wants_b or BINARY_SAVED[op] else None)
     return y
@@ -270,17 +275,17 @@ cdef class NumberNode(Node):
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Number value = Number(<float>self.number, self.number)
-        cdef Tensor t, d
+        cdef Tensor t, d, block
         cdef Job job
         if self.op == BINARY_ADD or (self.op == BINARY_SUBTRACT and not self.first):
-            return give(self.a, g, False)
-        t, d = contiguous(self.a), empty_like(g)
+            return give(self.a, g, y.grad_owned)
+        t, d, block = contiguous(self.a), room_for_dx(y, g), block_of(g)
         if self.first:
-            job = Job(self.op, g.kind, pointer(&value, g.kind), t.ptr, y.ptr, g.ptr, NULL, d.ptr, 0, 1, g.size, NULL,
-                      True)
+            job = Job(self.op, g.kind, pointer(&value, g.kind), t.ptr, y.ptr, block.ptr, NULL, d.ptr, 0, 1, g.size, NULL,
+                      True, block is not g)
         else:
-            job = Job(self.op, g.kind, t.ptr, pointer(&value, g.kind), y.ptr, g.ptr, d.ptr, NULL, 1, 0, g.size, NULL,
-                      False)
+            job = Job(self.op, g.kind, t.ptr, pointer(&value, g.kind), y.ptr, block.ptr, d.ptr, NULL, 1, 0, g.size, NULL,
+                      False, block is not g)
         run(backward_task, &job)
         return give(self.a, d, True)
 
@@ -295,16 +300,16 @@ cdef Tensor apply_number(int op, Tensor t, double number, bint first):
         return unary.apply(POWER_SCALAR, t, number, 0)
     dense, y = contiguous(t), empty_like(t)
     if first:
-        job = Job(op, t.kind, pointer(&value, t.kind), dense.ptr, NULL, NULL, y.ptr, NULL, 0, 1, t.size, NULL, False)
+        job = Job(op, t.kind, pointer(&value, t.kind), dense.ptr, NULL, NULL, y.ptr, NULL, 0, 1, t.size, NULL, False, False)
     else:
-        job = Job(op, t.kind, dense.ptr, pointer(&value, t.kind), NULL, NULL, y.ptr, NULL, 1, 0, t.size, NULL, False)
+        job = Job(op, t.kind, dense.ptr, pointer(&value, t.kind), NULL, NULL, y.ptr, NULL, 1, 0, t.size, NULL, False, False)
     run(forward_task, &job)
     if recording(t):
         node = NumberNode.__new__(NumberNode)
         node.op, node.first, node.number = op, first, number
         reads = (BINARY_SAVED[op] & (SAVED_B if first else SAVED_A) and op != BINARY_MULTIPLY
                  and (first or op != BINARY_DIVIDE))
-        record(y, node, READS_A if reads else 0, t)
+        record(y, node, ONE_VALUE | (READS_A if reads else 0), t)
     return y
 
 
@@ -369,11 +374,11 @@ cdef bint flat_in_place(int op, Tensor x, object other) except -1:
             return False
         if t.ptr != x.ptr and t.ptr < x.ptr + nbytes and x.ptr < t.ptr + nbytes:
             return False        # part of x itself: it would change while it is read
-        job = Job(op, x.kind, x.ptr, t.ptr, NULL, NULL, x.ptr, NULL, 1, 1, x.size, NULL, False)
+        job = Job(op, x.kind, x.ptr, t.ptr, NULL, NULL, x.ptr, NULL, 1, 1, x.size, NULL, False, False)
     elif is_number(other) and op != BINARY_POWER:
         value.twofold = other
         value.single = <float>value.twofold
-        job = Job(op, x.kind, x.ptr, pointer(&value, x.kind), NULL, NULL, x.ptr, NULL, 1, 0, x.size, NULL, False)
+        job = Job(op, x.kind, x.ptr, pointer(&value, x.kind), NULL, NULL, x.ptr, NULL, 1, 0, x.size, NULL, False, False)
     else:
         return False
     touch(x)

@@ -23,15 +23,20 @@ cdef extern from "kernels.h" nogil:
         const void* a, const void* b, const void* y, const void* g, void* da, void* db, size_t n,
         size_t sa, size_t sb) noexcept nogil
 
+    ctypedef struct cdl_update:
+        double rate, scale, limit, coupled, kept, beta1, beta2, per_v, eps
+        int nesterov
+    ctypedef void (*update_t "cdl_update_kernel *")(
+        void* p, const void* g, void* a, void* b, void* c, size_t n, const cdl_update* u) noexcept nogil
+
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
         unary_backward_t* unary_backward
         binary_forward_t* binary_forward
         binary_backward_t* binary_backward
-        void (*adam)(void* p, const void* g, void* m, void* v, size_t n, double lr, double beta1, double beta2, double eps,
-                     double correction1, double correction2, double decay, double decoupled) noexcept nogil
-        void (*sgd)(void* p, const void* g, void* m, size_t n, double lr, double momentum, double decay,
-                    int nesterov) noexcept nogil
+        update_t adam, sgd, rmsprop, adagrad
+        void (*clip_gradient)(void* g, size_t n, double scale, double limit) noexcept nogil
+        void (*squared_norm)(const void* g, size_t n, double* sum) noexcept nogil
         void (*fma_peak)(size_t iterations, double* out) noexcept nogil
         void (*gather_strided)(const void* x, void* y, size_t rows, size_t cols, Py_ssize_t row_stride,
                                Py_ssize_t col_stride) noexcept nogil
@@ -116,6 +121,7 @@ cdef extern from "kernels.h" nogil:
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
+        void (*dot_rows)(const void* a, const void* b, void* y, size_t rows, size_t n, size_t stride) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"

@@ -1,130 +1,331 @@
 """Optimizer updates: one call changes all parameters, each in one pass over it, its gradient and its state.
 
-`Fused` walks the parameters; a subclass says how many state arrays a parameter has, which kernel updates it and with
-which numbers. The update of an element depends on nothing else, so chunks of a large parameter are tasks.
+`Fused` holds the parameters, in groups that share their options, and their state; a rule (Adam, gradient descent, …) is
+which kernel updates an array, with which numbers. The update of an element depends on nothing else, so the parameters
+are laid end to end, and equal chunks of that line are the tasks of one parallel region, whatever the parameters' sizes.
 """
-from libc.math cimport pow
+from libc.math cimport INFINITY, isfinite, pow, sqrt
+from libc.stdlib cimport free, qsort, realloc
+from libc.string cimport memset
 
-from cdl._core.copy cimport assign, contiguous
+from cdl._core.copy cimport assign, contiguous, copy_of
 from cdl._core.gate cimport as_any, as_float
-from cdl._core.kernels cimport K
-from cdl._core.tensor cimport F64, ITEMSIZE, Tensor, fill_like, root_of, same_dims, shape_of
-from cdl._core.threads cimport run_tasks, task_t
+from cdl._core.kernels cimport K, cdl_update, update_t
+from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.tensor cimport F32, F64, ITEMSIZE, Tensor, fill_like, new_tensor, root_of, same_dims, shape_of, view_of
+from cdl._core.threads cimport run_tasks
 
 import numpy as np
 
-cdef enum:
-    CHUNK = 1 << 14     # elements of a task: p, g, m and v of float32 take a quarter of a 1 MB L2
-    NUMBERS = 8         # the most that a kernel takes beside its arrays
-
-
-cdef struct Job:
-    char* p
-    const char* g
-    char* m
-    char* v
-    Py_ssize_t size
-    int kind
-    double[NUMBERS] numbers
-
-
-cdef void adam_task(void* job, size_t task) noexcept nogil:
-    cdef Job* j = <Job*>job
-    cdef Py_ssize_t first = task * CHUNK, start = first * ITEMSIZE[j.kind]
-    cdef double* h = j.numbers
-    K[j.kind].adam(j.p + start, j.g + start, j.m + start, j.v + start, min(CHUNK, j.size - first),
-                   h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7])
-
-
-cdef void sgd_task(void* job, size_t task) noexcept nogil:
-    cdef Job* j = <Job*>job
-    cdef Py_ssize_t first = task * CHUNK, start = first * ITEMSIZE[j.kind]
-    cdef double* h = j.numbers
-    K[j.kind].sgd(j.p + start, j.g + start, NULL if j.m == NULL else j.m + start, min(CHUNK, j.size - first),
-                  h[0], h[1], h[2], <int>h[3])
-
+include "optim_pass.pxi"
+include "optim_group.pxi"
 
 cdef class Fused:
-    """The parameters of an optimizer, their state, and the pass over them."""
-    cdef list _params               # Tensors, or the caller's own arrays
-    cdef list _state                # per parameter a list of Tensors; empty before its first update
-    cdef bint tensors               # no arrays among the parameters
-    cdef public double lr
-    cdef public long long t         # updates so far
-    cdef task_t task                # of the subclass: its kernel …
-    cdef int slots                  # … and how many state arrays that reads
-    cdef str name
+    """The parameters of an optimizer in their groups, their state, and the pass over them.
 
-    def __init__(self, params, double lr):
-        if isinstance(params, (Tensor, np.ndarray)):
-            raise TypeError(f"{type(self).__name__}: expected a list of parameters, got one array; write [x]")
-        if not lr >= 0:
-            raise ValueError(f"{type(self).__name__}: lr must be 0 or more, got {lr}")
-        if not isinstance(self, (FusedAdam, FusedSGD)):
-            raise TypeError(f"{type(self).__name__}: has no rule of its own; make one of cdl.Adam, cdl.AdamW, cdl.SGD")
-        self._params = list(params)
-        self.lr = lr
-        self.t = 0
-        self.name = type(self).__name__
-        self.tensors = True
-        for p in self._params:
+    rule: which of RULES. options: the default of every option. variant: as in Settings. start: what state arrays are filled
+    with at first.
+    """
+    cdef list _params                   # of all groups, one after the other: Tensors, or the caller's own arrays
+    cdef list _state                    # per parameter a list of SLOTS Tensors, None before they are needed
+    cdef list _groups
+    cdef bint tensors                   # no arrays among the parameters
+    cdef bint busy                      # an update is under way
+    cdef Settings settings
+    cdef double start, most_norm
+    cdef str name
+    cdef readonly tuple slots           # the names of the state arrays
+    cdef dict defaults
+    cdef Line line
+    cdef list gapped                    # of the update under way: parameters with gaps, and the dense copies worked on
+
+    def __cinit__(self, *args, **options):
+        self.settings, self.line = Settings(), Line()
+
+    def __init__(self, params, rule=None, dict options=None, *, bint variant=False, double start=0.0, clip_norm=None,
+                 clip_value=None):
+        self.refuse_if_busy()
+        self.name, self.settings, self.line = type(self).__name__, Settings(), Line()
+        if isinstance(params, (Tensor, np.ndarray, dict)):
+            raise TypeError(f"{self.name}: expected a list of parameters or of groups, got one "
+                            f"{'group' if isinstance(params, dict) else 'array'}; write [x]")
+        if not isinstance(rule, str) or rule not in RULES or options is None:
+            raise TypeError(f"{self.name}: has no rule of its own; make one of cdl.Adam, cdl.AdamW, cdl.SGD, cdl.Momentum, "
+                            "cdl.RMSprop, cdl.Adagrad")
+        self.settings.rule, own, self.slots = RULES[rule]
+        self.settings.options = ("lr", "weight_decay", "decoupled", *own)
+        self.settings.name, self.settings.variant, self.defaults, self.start = self.name, variant, options, start
+        if clip_norm is not None and clip_value is not None:
+            raise ValueError(f"{self.name}: clip by clip_norm or by clip_value, not by both")
+        self.most_norm = INFINITY if clip_norm is None else checked_bound(self.name, "clip_norm", clip_norm)
+        self.settings.limit = INFINITY if clip_value is None else checked_bound(self.name, "clip_value", clip_value)
+        self._params, self._state, self._groups, self.tensors = [], [], [], True
+        if not hasattr(params, "__iter__"):
+            raise TypeError(f"{self.name}: expected a list of parameters or of groups, got {type(params).__name__}")
+        params = list(params)
+        if any([isinstance(item, dict) for item in params]):
+            if not all([isinstance(item, dict) for item in params]):
+                raise TypeError(f"{self.name}: expected parameters or groups (dicts), got both in one list")
+            for group in params:
+                self.add_group(group)
+        else:
+            self.add_group({"params": params})
+
+    def add_group(self, dict group):
+        """Add parameters with options of their own.
+
+        Parameters
+        ----------
+        group : dict
+            "params", a list, and any of the optimizer's options; those left out are as for the optimizer.
+
+        Raises
+        ------
+        ValueError
+            For a parameter the optimizer has already, unknown options, or numbers out of their range. Nothing is added.
+        TypeError
+            For parameters that are not floats.
+        """
+        cdef Group new = Group.__new__(Group)
+        self.refuse_if_busy()
+        if isinstance(group.get("params"), (Tensor, np.ndarray)) or not hasattr(group.get("params"), "__iter__"):
+            raise TypeError(f"{self.name}: a group needs a list of its parameters under 'params'")
+        params = list(group["params"])
+        new.settings, new._params = self.settings, params
+        new.first, new.last = len(self._params), len(self._params) + len(params)
+        for name, value in {**self.defaults, **group}.items():
+            if name != "params":
+                new[name] = value
+        tensors = self.tensors
+        for p in params:
+            if not isinstance(p, (Tensor, np.ndarray)):
+                raise TypeError(f"{self.name}: a parameter must be a Tensor or an array, got {type(p).__name__}; of a model "
+                                "or layer pass its parameters()")
             if type(p) is not Tensor:
-                self.tensors = False
+                tensors = False
             elif not p.is_leaf:
                 raise ValueError(f"{self.name}: a parameter of shape {p.shape} was made by a recorded op; pass what it "
                                  "was computed from, or its detach()")
             if as_any(p, self.name).kind > F64:
                 raise TypeError(f"{self.name}: parameters must be float32 or float64, got {p.dtype}")
-        self._state = [[] for _ in self._params]
+        refuse_twice(self._params + params, self.name)
+        self.line.append(len(params))
+        self._params += params
+        self._state += [[None] * SLOTS for _ in params]
+        self._groups.append(new)
+        self.tensors = tensors
 
     @property
     def params(self):
-        """The parameters, in a new list."""
+        """The parameters of all groups, in a new list."""
         return list(self._params)
 
     @property
+    def groups(self):
+        """The groups, in a new list."""
+        return list(self._groups)
+
+    @property
     def state(self):
-        """The state arrays of each parameter, in new lists."""
-        return [list(slots) for slots in self._state]
+        """The state arrays of each parameter by name, in new dicts; without those not yet needed."""
+        return [{name: s for name, s in zip(self.slots, slots) if s is not None} for slots in self._state]
 
-    cdef void prepare(self, double* numbers):
-        """The numbers of the kernel for update t."""
+    @property
+    def t(self):
+        """Updates so far."""
+        return self.settings.t
 
-    cdef int change(self, Py_ssize_t i, Tensor p, Tensor g, Job* job) except -1:
-        """Update p, which stands for parameter i."""
-        cdef Tensor dense = contiguous(p), root = root_of(p)
+    @property
+    def epoch(self):
+        """Epochs so far."""
+        return self.settings.epoch
+
+    @property
+    def clip_norm(self):
+        """The bound on the norm of all gradients, or None."""
+        return self.most_norm if self.most_norm < INFINITY else None
+
+    @property
+    def clip_value(self):
+        """The bound on each element of a gradient, or None."""
+        return self.settings.limit if self.settings.limit < INFINITY else None
+
+    def required(self, group):
+        """The names of the state arrays that parameters of group number `group` have after an update."""
+        wanted = (<Group>self._groups[group]).slots()
+        return {name for k, name in enumerate(self.slots) if wanted >> k & 1}
+
+    def next_epoch(self):
+        """Count one epoch: schedules that go by epochs give the next learning rate. `fit` calls it after each epoch.
+
+        Raises
+        ------
+        ValueError
+            If a schedule gives a learning rate below 0, NaN or infinite. Nothing is changed.
+        """
+        self.ask_schedules(-1, self.settings.epoch + 1)
+        self.settings.epoch += 1
+
+    cdef int ask_schedules(self, long long step, long long epoch) except -1:
+        """Set the learning rates that schedules give at a step and at an epoch; -1 asks none of that kind."""
+        cdef Group group
+        rates = []
+        for group in self._groups:
+            position = step if group.per == "step" else epoch
+            if group.schedule is not None and position >= 0:
+                rates.append((group, rate_at(self.name, group.schedule, group.per, position)))
+        for group, rate in rates:
+            group.values[LR] = rate
+        return 0
+
+    # --- an update: begin, enter for every parameter that takes part, finish, end -------------------------------------
+    cdef int refuse_if_busy(self) except -1:
+        if self.busy:
+            raise RuntimeError(f"{self.name}: an update is under way already, in another thread or in a schedule")
+        return 0
+
+    cdef int begin(self) except -1:
+        self.refuse_if_busy()
+        self.busy, self.gapped = True, None
+        if self.settings.by_step:
+            try:
+                self.ask_schedules(self.settings.t, -1)
+            except BaseException:
+                self.busy = False
+                raise
+        return 0
+
+    cdef int enter(self, Py_ssize_t i, Tensor p, Tensor g, Group group, int slots) except -1:
+        """Have p, which stands for parameter i, take part with its dense gradient."""
+        cdef Tensor dense = p, root = p if type(p.owner) is not Tensor else <Tensor>p.owner
+        cdef Entry* e = &self.line.entries[i]
+        if not p.contiguous:
+            dense = copy_of(p)
+            self.gapped = [] if self.gapped is None else self.gapped
+            self.gapped.append((p, dense))
+        if e.slots != slots:
+            self.furnish(i, dense, group, slots)
+        e.p, e.g, e.size = dense.ptr, g.ptr, g.size
         root.version += 1
-        self.update_one(dense, g, <list>self._state[i], job)
-        return assign(p, dense) if dense is not p else 0
+        return 0
 
-    cdef int update_one(self, Tensor p, Tensor g, list state, Job* job) except -1:
-        cdef Tensor m = None, v = None
-        if self.slots and not state:
-            state += [fill_like(p, 0.0) for _ in range(self.slots)]
-        job.m = job.v = NULL
-        if self.slots > 0:
-            m = <Tensor>state[0]
-            job.m = m.ptr
-        if self.slots > 1:
-            v = <Tensor>state[1]
-            job.v = v.ptr
-        job.p, job.g, job.size, job.kind = p.ptr, g.ptr, p.size, p.kind
-        # 0.4 ns an element: four arrays read, three written.
-        run_tasks(self.task, job, (p.size + CHUNK - 1) // CHUNK, p.size * 0.0004)
+    cdef int furnish(self, Py_ssize_t i, Tensor p, Group group, int slots) except -1:
+        """Fill in what stays of entry i, and make the state arrays that its options call for."""
+        cdef list state = <list>self._state[i]
+        cdef Entry* e = &self.line.entries[i]
+        cdef int k
+        e.slots, e.kind, e.kernel, e.numbers = -1, p.kind, kernel_of(self.settings.rule, p.kind), &group.numbers
+        for k in range(SLOTS):
+            e.state[k] = NULL
+            if slots >> k & 1:
+                if state[k] is None:
+                    state[k] = new_state(p, self.start, k)
+                e.state[k] = (<Tensor>state[k]).ptr
+        e.slots = slots
+        return 0
+
+    cdef int finish(self, bint alone) except -1:
+        cdef Pass all
+        cdef Group group
+        cdef double norm
+        if self.most_norm < INFINITY:
+            norm = self.line.norm()
+            if not isfinite(norm):
+                raise FloatingPointError(f"{self.name}: the norm of the gradients is {norm}; the parameters were not changed")
+            if norm > self.most_norm:
+                for group in self._groups:
+                    group.numbers.scale = self.most_norm / norm
+        self.settings.t += 1
+        all.visit = update_of
+        self.line.run(&all, alone)
+        if self.gapped is not None:
+            for p, dense in self.gapped:
+                assign(p, dense)
+            self.gapped = None
         return 0
 
     def step(self):
-        """Change every parameter by its `.grad`; those without one stay as they are."""
-        cdef Job job
+        """Change every parameter by its `.grad`; those without one stay as they are.
+
+        Raises
+        ------
+        TypeError
+            If there are arrays among the parameters: they have no `.grad`.
+        FloatingPointError
+            With clip_norm, if the norm of the gradients is not finite.
+        """
         cdef Tensor p
+        cdef Group group
         cdef Py_ssize_t i
+        cdef int slots
+        cdef list _held
         self.require_tensors()
-        self.t += 1
-        self.prepare(job.numbers)
-        for i in range(len(self._params)):
-            p = <Tensor>self._params[i]
-            if p.gradient is not None:
-                self.change(i, p, p.gradient, &job)
+        self.begin()
+        try:
+            for group in self._groups:
+                slots = group.prepare()
+                for i in range(group.first, group.last):
+                    p = <Tensor>self._params[i]
+                    if p.gradient is None:
+                        self.line.entries[i].size = 0
+                    else:
+                        self.enter(i, p, p.gradient, group, slots)
+            self.line.lay()
+            if self.line.length * COST >= 4:    # other threads will run: let them not free the gradients
+                _held = [(<Tensor>item).gradient for item in self._params]
+            self.finish(False)
+        finally:
+            self.busy = False
+
+    def update(self, params, grads):
+        """Change `params` (arrays or Tensors, in place) by `grads`, one gradient for each.
+
+        Raises
+        ------
+        ValueError
+            If their number, or a shape, is not that of the parameters the optimizer was made for. Nothing is changed.
+        TypeError
+            If a parameter is not an array that can be changed in place.
+        FloatingPointError
+            With clip_norm, if the norm of the gradients is not finite.
+        """
+        cdef Tensor p
+        cdef Group group
+        cdef Py_ssize_t i
+        cdef int slots
+        if len(params) != len(self._params) or len(grads) != len(self._params):
+            raise ValueError(f"{self.name}: made for {len(self._params)} parameters, "
+                             f"got {len(params)} and {len(grads)} gradients")
+        pairs = [self.checked(i, params[i], grads[i]) for i in range(len(self._params))]
+        self.begin()
+        try:
+            for group in self._groups:
+                slots = group.prepare()
+                for i in range(group.first, group.last):
+                    self.enter(i, pairs[i][0], pairs[i][1], group, slots)
+            self.line.lay()
+            self.finish(self.line.overlapping())
+        finally:
+            self.busy = False
+        for i in range(len(pairs)):
+            p = <Tensor>pairs[i][0]
+            if type(params[i]) is not Tensor and not np.may_share_memory(p.numpy(), params[i]):
+                params[i][...] = p.numpy()      # one that the kernels cannot work on as it is (byte order, alignment)
+
+    def checked(self, i, param, grad):
+        """Parameter i and its gradient as Tensors that the kernels can work on."""
+        cdef Tensor p, g, own = as_any(self._params[i], self.name)
+        if type(param) is not Tensor:
+            refuse_fixed(param, f"{self.name}: parameter {i}")
+        p, g = as_any(param, self.name), as_float(grad, self.name)
+        if not same_dims(p, own) or p.kind != own.kind:
+            raise ValueError(f"{self.name}: parameter {i} was {own.numpy().dtype} of shape {shape_of(own)}, "
+                             f"got {p.numpy().dtype} of shape {shape_of(p)}")
+        if not same_dims(p, g):
+            raise ValueError(f"{self.name}: parameter {i} has shape {shape_of(p)}, its gradient {shape_of(g)}")
+        if g.kind != p.kind:
+            g = as_any(g.numpy().astype(p.numpy().dtype), self.name)
+        return p, contiguous(g)
 
     def zero_grad(self):
         """Forget the gradients of all parameters."""
@@ -140,110 +341,73 @@ cdef class Fused:
                             "call update(params, grads)")
         return 0
 
-    def update(self, params, grads):
-        """Change `params` (arrays or Tensors, in place) by `grads`, one gradient for each.
-
-        Raises
-        ------
-        ValueError
-            If their number, or a shape, is not that of the parameters the optimizer was made for. Nothing is changed.
-        TypeError
-            If a parameter is not an array that can be changed in place.
-        """
-        cdef Job job
-        cdef Tensor p, g
-        cdef Py_ssize_t i
-        if len(params) != len(self._params) or len(grads) != len(self._params):
-            raise ValueError(f"{self.name}: made for {len(self._params)} parameters, "
-                             f"got {len(params)} and {len(grads)} gradients")
-        pairs = [self.checked(i, params[i], grads[i]) for i in range(len(self._params))]
-        self.t += 1
-        self.prepare(job.numbers)
-        for i in range(len(pairs)):
-            p, g = <Tensor>pairs[i][0], <Tensor>pairs[i][1]
-            self.change(i, p, g, &job)
-            if type(params[i]) is not Tensor and not np.may_share_memory(p.numpy(), params[i]):
-                params[i][...] = p.numpy()      # one that the kernels cannot work on as it is (byte order, alignment)
-
-    def checked(self, i, param, grad):
-        """Parameter i and its gradient as Tensors that the kernels can work on."""
-        cdef Tensor p, g, own = as_any(self._params[i], self.name)
-        if type(param) is not Tensor:
-            if not isinstance(param, np.ndarray) or not param.flags.writeable:
-                raise TypeError(f"{self.name}: parameter {i} must be an array that can be changed in place, "
-                                f"got {'a read-only array' if isinstance(param, np.ndarray) else type(param).__name__}")
-        p, g = as_any(param, self.name), as_float(grad, self.name)
-        if not same_dims(p, own) or p.kind != own.kind:
-            raise ValueError(f"{self.name}: parameter {i} was {own.numpy().dtype} of shape {shape_of(own)}, "
-                             f"got {p.numpy().dtype} of shape {shape_of(p)}")
-        if not same_dims(p, g):
-            raise ValueError(f"{self.name}: parameter {i} has shape {shape_of(p)}, its gradient {shape_of(g)}")
-        if g.kind != p.kind:
-            g = as_any(g.numpy().astype(p.numpy().dtype), self.name)
-        return p, contiguous(g)
-
-    def state_dict(self):
-        """What the optimizer has gathered: the number of updates, and copies of its state arrays."""
-        return {"t": self.t, "state": [[s.numpy().copy() for s in slots] for slots in self._state]}
-
-    def load_state_dict(self, state):
-        """Go on from what `state_dict` gave.
-
-        Raises
-        ------
-        ValueError
-            If it belongs to parameters of other number or shapes. Nothing is changed.
-        """
-        if len(state["state"]) != len(self._params):
-            raise ValueError(f"{self.name}: the state is for {len(state['state'])} parameters, there are "
-                             f"{len(self._params)}")
-        loaded = []
-        for p, slots in zip(self._params, state["state"]):
-            if len(slots) not in (0, self.slots) or any(np.shape(s) != p.shape for s in slots):
-                raise ValueError(f"{self.name}: the state {[np.shape(s) for s in slots]} does not fit a parameter "
-                                 f"of shape {p.shape}")
-            loaded.append([Tensor(np.asarray(s, p.dtype)) for s in slots])
-        self._state, self.t = loaded, int(state["t"])
+    def restore(self, long long t, long long epoch, list options, list state):
+        """Take over what `load_state_dict` has checked: the options of each group, the state arrays of each parameter."""
+        cdef Group group
+        cdef Py_ssize_t k
+        self.refuse_if_busy()
+        restored = []
+        for p, arrays in zip(self._params, state):
+            like = contiguous(as_any(p, self.name))
+            slots = [None if name not in arrays else new_state(like, 0, k) for k, name in enumerate(self.slots)]
+            for name, s in zip(self.slots, slots):
+                if s is not None:
+                    assign(s, as_any(np.ascontiguousarray(arrays[name], (<Tensor>s).numpy().dtype), self.name))
+            restored.append(slots + [None] * (SLOTS - len(slots)))
+        self.ask_schedules(t, epoch)
+        for group, values in zip(self._groups, options):
+            for name, value in values.items():
+                group.values[group.index(name)] = value
+        self._state, self.settings.t, self.settings.epoch = restored, t, epoch
+        for k in range(self.line.count):
+            self.line.entries[k].slots = -1
 
 
-cdef class FusedAdam(Fused):
-    """Adam's numbers and kernel."""
-    cdef public double beta1, beta2, eps, decay, decoupled
-
-    def __init__(self, params, double lr, double beta1, double beta2, double eps, double decay, double decoupled):
-        super().__init__(params, lr)
-        for name, beta in (("beta1", beta1), ("beta2", beta2)):
-            if not 0 <= beta < 1:
-                raise ValueError(f"{self.name}: {name} must be in [0, 1), got {beta}")
-        if not eps >= 0 or not decay >= 0 or not decoupled >= 0:
-            raise ValueError(f"{self.name}: eps and weight decay must be 0 or more, got {eps} and "
-                             f"{max(decay, decoupled)}")
-        self.beta1, self.beta2, self.eps, self.decay, self.decoupled = beta1, beta2, eps, decay, decoupled
-        self.task, self.slots = adam_task, 2
-
-    cdef void prepare(self, double* numbers):
-        numbers[0], numbers[1], numbers[2], numbers[3] = self.lr, self.beta1, self.beta2, self.eps
-        numbers[4] = 1 - pow(self.beta1, <double>self.t)
-        numbers[5] = 1 - pow(self.beta2, <double>self.t)
-        numbers[6], numbers[7] = self.decay, self.decoupled
+def checked_options(Group group not None, options):
+    """The numbers of options for a group; errors as where they are set."""
+    return {name: checked_option(group.settings.name, name, value) for name, value in options.items()}
 
 
-cdef class FusedSGD(Fused):
-    """The numbers and the kernel of gradient descent."""
-    cdef public double momentum, decay
-    cdef public bint nesterov
-
-    def __init__(self, params, double lr, double momentum, bint nesterov, double decay):
-        super().__init__(params, lr)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"{self.name}: momentum must be in [0, 1), got {momentum}")
-        if not decay >= 0:
-            raise ValueError(f"{self.name}: weight_decay must be 0 or more, got {decay}")
-        if nesterov and momentum == 0:
-            raise ValueError(f"{self.name}: Nesterov's rule needs momentum > 0")
-        self.momentum, self.nesterov, self.decay = momentum, nesterov, decay
-        self.task, self.slots = sgd_task, 1 if momentum else 0
-
-    cdef void prepare(self, double* numbers):
-        self.slots = 1 if self.momentum else 0      # it may be changed between steps
-        numbers[0], numbers[1], numbers[2], numbers[3] = self.lr, self.momentum, self.decay, self.nesterov
+def clip_gradients(items, max_norm, limit, str who):
+    """The gradients of Tensors, or arrays of gradients, scaled to `max_norm` or held within `limit`; their norm before."""
+    cdef Line line = Line()
+    cdef Pass all
+    cdef Tensor g, root
+    cdef Py_ssize_t i
+    cdef double norm = 0
+    if isinstance(items, (Tensor, np.ndarray, dict)):
+        raise TypeError(f"{who}: expected a list of parameters, got one {type(items).__name__}; write [x]")
+    items, gradients, changed = list(items), [], []
+    refuse_twice(items, who)
+    for item in items:
+        if type(item) is not Tensor:
+            refuse_fixed(item, f"{who}: a gradient")
+        g = (<Tensor>item).gradient if type(item) is Tensor else as_any(item, who)
+        if g is None:
+            continue
+        if g.kind > F64:
+            raise TypeError(f"{who}: gradients must be float32 or float64, got {item.dtype}")
+        gradients.append(contiguous(g))
+        changed.append((item, g))
+    line.append(len(gradients))
+    for i, g in enumerate(gradients):
+        line.entries[i].g, line.entries[i].size, line.entries[i].kind = g.ptr, g.size, g.kind
+    line.lay()
+    all.visit, all.scale, all.limit = clip_of, 1, INFINITY if limit is None else checked_bound(who, "limit", limit)
+    if max_norm is not None:
+        bound = checked_bound(who, "max_norm", max_norm)
+        norm = line.norm()
+        if not isfinite(norm):
+            raise FloatingPointError(f"{who}: the norm of the gradients is {norm}; they were not changed")
+        if norm <= bound:
+            return norm
+        all.scale = bound / norm
+    line.run(&all, False)
+    for (item, g), dense in zip(changed, gradients):
+        root = root_of(g)
+        root.version += 1
+        if dense is not g:
+            assign(g, dense)
+        if type(item) is not Tensor and not np.may_share_memory(g.numpy(), item):
+            item[...] = g.numpy()
+    return norm

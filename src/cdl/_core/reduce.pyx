@@ -11,7 +11,7 @@ cimport cython
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_any, finish
 from cdl._core.kernels cimport K, REDUCE_SQUARES, REDUCE_SUM
-from cdl._core.tape cimport give, record, recording
+from cdl._core.tape cimport BLOCK, give, record, recording
 from cdl._core.tensor cimport (F32, F64, I64, ITEMSIZE, MAXDIM, READS_A, Node, Tensor, empty_like, fill_like, new_tensor,
                                normal_axis, shape_of, view_of)
 from cdl._core.threads cimport run_tasks
@@ -311,6 +311,17 @@ cdef Tensor over_root(Tensor g, Tensor y):
     return out
 
 
+cdef Tensor one_value(Tensor x, Tensor g, double scale):
+    """scale g, of one element, in every element of x's shape: a view with steps of 0, as tape.pxd describes it."""
+    cdef Tensor value = empty_like(g)
+    cdef Py_ssize_t[MAXDIM] steps
+    cdef int i
+    for i in range(x.ndim):
+        steps[i] = 0
+    K[g.kind].expand_rows(g.ptr, value.ptr, 1, 1, scale)
+    return view_of(value, value.ptr, x.ndim, x.dims, steps)
+
+
 @cython.final
 @cython.no_gc
 cdef class ReduceNode(Node):
@@ -323,6 +334,8 @@ cdef class ReduceNode(Node):
         cdef int op = self.op
         if x.size == 0:
             return give(x, fill_like(x, 0), True)
+        if g.size == 1 and x.size > 2 * BLOCK and x.node is not None and (op == SUM or op == MEAN):
+            return give(x, one_value(x, g, self.scale if op == MEAN else 1), False)
         lay_out(x, self.mask, &job.s)
         dx = empty_like(moved_last(x, self.mask, False) if job.s.moved else x)
         if op != SUM and op != MEAN:

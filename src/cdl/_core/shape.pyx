@@ -11,7 +11,7 @@ from cdl._core.gate cimport as_any, finish
 from cdl._core.kernels cimport BINARY_ADD, K
 from cdl._core.reduce cimport SUM
 from cdl._core.reduce cimport apply as apply_reduce
-from cdl._core.tape cimport give, record, recording
+from cdl._core.tape cimport ONE_VALUE, give, record, recording
 from cdl._core.tensor cimport (ITEMSIZE, MAXDIM, READS_NONE, Node, Tensor, empty_like, normal_axis, shape_of,
                                view_of)
 
@@ -119,13 +119,21 @@ cdef class ReshapeNode(Node):
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Py_ssize_t[MAXDIM] steps
+        cdef int i
         dense_steps(self.a, steps)
-        return give(self.a, view_of(g, g.ptr, self.a.ndim, self.a.dims, steps), False)
+        if not g.contiguous:        # one value, with steps of 0
+            memset(steps, 0, sizeof(steps))
+        if not y.grad_owned:
+            return give(self.a, view_of(g, g.ptr, self.a.ndim, self.a.dims, steps), False)
+        g.ndim = self.a.ndim        # no view but g itself, which may then be written over further down
+        for i in range(g.ndim):
+            g.dims[i], g.steps[i] = self.a.dims[i], steps[i]
+        return give(self.a, g, True)
 
 
 cdef inline Tensor recorded(Tensor y, Tensor x):
     if recording(x):
-        record(y, ReshapeNode.__new__(ReshapeNode), READS_NONE, x)
+        record(y, ReshapeNode.__new__(ReshapeNode), ONE_VALUE, x)
     return y
 
 
@@ -357,6 +365,17 @@ def transpose(x, *axes):
             raise ValueError(f"transpose: axis {order[i]} is given twice in {axes}")
         seen |= 1 << order[i]
     return result(permute(t, order), type(x) is Tensor)
+
+
+@cython.binding(True)
+def numpy_transpose(a, axes=None):
+    """np.transpose: all axes are named, or none; the two that only change places are a form of the method alone."""
+    cdef Tensor t = as_any(a, "transpose")
+    if axes is None:
+        return result(reverse_axes(t), type(a) is Tensor)
+    if len(axes) != t.ndim:
+        raise ValueError(f"np.transpose: expected {t.ndim} axes, got {axes}")
+    return transpose(a, tuple(axes))
 
 
 def transposed(x):

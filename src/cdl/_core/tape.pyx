@@ -1,10 +1,11 @@
 """The tape: ops record themselves as they run, and `backward` runs over the records from the newest to the oldest."""
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdlib cimport free, realloc
 
 from cdl._core.kernels cimport BINARY_ADD, K
 from cdl._core.copy cimport contiguous, copy_of
-from cdl._core.tensor cimport (ITEMSIZE, READS_A, READS_B, READS_C, Node, Tensor, empty_like, hooks, root_of,
-                               shape_of)
+from cdl._core.tensor cimport (F32, ITEMSIZE, READS_A, READS_B, READS_C, Node, Tensor, empty_like, fill_like, hooks,
+                               new_tensor, root_of, same_dims, shape_of)
 from cdl._core.threads cimport run_tasks
 
 from contextlib import ContextDecorator
@@ -16,9 +17,6 @@ cdef extern from *:
     """
     int cdl_paused
     int cdl_inferring
-
-cdef enum:
-    BLOCK = 1 << 14     # elements of a task: three arrays of float32 together stay in a 1 MB L2
 
 cdef long long clock = 0, last_run = 0      # the newest record and the newest backward
 
@@ -92,13 +90,36 @@ cdef int give(Tensor t, Tensor g, bint owned) except -1:
     if g.kind != t.kind or g.size != t.size:
         raise SystemError(f"backward: a gradient of shape {shape_of(g)} for a Tensor of shape {shape_of(t)}")
     old = t.gradient
+    owned = owned and g.owner is None
+    if not g.contiguous and (old is not None or t.node is None or not is_one_value(g)):
+        g, owned = copy_of(g), True
     if old is None:
         if not owned and t.node is None:    # a leaf's gradient belongs to the user: it shares memory with nothing
             g, owned = copy_of(g), True
-        t.gradient, t.grad_owned = contiguous(g), owned and g.owner is None
+        t.gradient, t.grad_owned = g, owned
         return 0
-    t.gradient, t.grad_owned = added(old, contiguous(g), t.grad_owned), True
+    old = contiguous(old)
+    if owned and not t.grad_owned and same_dims(g, old):
+        g, old, t.grad_owned = old, g, True
+    t.gradient, t.grad_owned = added(old, g, t.grad_owned), True
     return 0
+
+
+cdef bint is_one_value(Tensor g) noexcept:
+    cdef int i
+    for i in range(g.ndim):
+        if g.dims[i] != 1 and g.steps[i] != 0:
+            return False
+    return True
+
+
+cdef Tensor block_of(Tensor g):
+    cdef Tensor block
+    cdef Py_ssize_t n = min(BLOCK, g.size)
+    if g.contiguous:
+        return g
+    block = new_tensor(g.kind, 1, &n)
+    return fill_like(block, (<float*>g.ptr)[0] if g.kind == F32 else (<double*>g.ptr)[0])
 
 
 cdef bint repeats(Tensor t) noexcept:
@@ -234,7 +255,9 @@ cdef int visit(Tensor y) except -1:
     if g is None:
         return 0
     check_versions(y.node)
-    y.gradient = None
+    y.gradient = None       # y.grad_owned goes on telling whether g is this node's own
+    if not g.contiguous and (y.keeps_grad or not y.node.reads & ONE_VALUE):
+        g, y.grad_owned = copy_of(g), True
     if y.keeps_grad:
         y.kept = copy_of(g) if y.kept is None else added(y.kept, g, False)
     y.node.backward(y, g)
@@ -257,6 +280,10 @@ cdef int forget_inputs(Node node) except -1:
     return 0
 
 
+cdef enum:
+    INTERRUPTIBLE = 1 << 14     # elements: the gradient of fewer takes microseconds, and a small step must not pay for it
+
+
 cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
     cdef Tensor y
     cdef list found = []
@@ -267,6 +294,8 @@ cdef int run_backward(Tensor root, Tensor g, bint retain) except -1:
         begun = True
         give(root, g, False)    # it may be the caller's own
         for y in found:
+            if y.size >= INTERRUPTIBLE:
+                PyErr_CheckSignals()    # Ctrl-C ends it here, not after the whole pass
             visit(y)
         complete = True
     finally:

@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 METHODS: dict[str, Callable[..., Any]]
+NUMPY: dict[Any, Callable[..., Any]]
 
 def dtype_of(dtype: DTypeLike, who: str) -> np.dtype[Any]: ...
 

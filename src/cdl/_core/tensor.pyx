@@ -33,6 +33,9 @@ cdef list deferred = []     # Nodes that wait for the outermost of them, so that
 
 # What families above this floor give to Tensor, by name: METHODS["sum"] makes `t.sum(...)` work.
 METHODS = {}
+# NumPy's functions and ufuncs (and methods of these) that are ops, each with ours; the families fill it in, too.
+NUMPY = {}
+cdef dict numpy_table = NUMPY
 
 
 @cython.final
@@ -443,10 +446,19 @@ cdef class Tensor:
     def __hash__(self):
         return <Py_ssize_t>(<uintptr_t><void*>self >> 4)
 
+    # What is asked most is answered here, 100 ns before the Python of ops/protocol.py.
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        if not options and method == "__call__":
+            ours = numpy_table.get(ufunc)
+            if ours is not None:
+                return ours(*inputs)
         return METHODS["__array_ufunc__"](self, ufunc, method, *inputs, **options)
 
     def __array_function__(self, function, types, args, options):
+        if not options:
+            ours = numpy_table.get(function)
+            if ours is not None:
+                return ours(*args)
         return METHODS["__array_function__"](self, function, types, args, options)
 
 

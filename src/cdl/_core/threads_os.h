@@ -32,6 +32,7 @@ typedef struct cdl_self {
     int most;        /* threads_for's last limit, however large the work */
     int team;        /* size of the team OpenMP keeps for it, this thread included; 0 before the first */
     int allowed;     /* the largest team that could be started for it; 0 before the first try */
+    int back;        /* its last sweep over large arrays went from their end to their start */
 } cdl_self;
 
 static _Thread_local cdl_self cdl_me;

@@ -2,8 +2,8 @@
 from cdl._core.cast cimport cast
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_any, finish
-from cdl._core.kernels cimport CDL_UNARY_COUNT, K, SAVED_X, UNARY_SAVED
-from cdl._core.tape cimport give, record, recording
+from cdl._core.kernels cimport CDL_UNARY_COUNT, K, SAVED_X, UNARY_NEGATIVE, UNARY_SAVED
+from cdl._core.tape cimport BLOCK, ONE_VALUE, block_of, give, record, recording, room_for_dx
 from cdl._core.tensor cimport F32, F64, ITEMSIZE, READS_A, Node, Tensor, empty_like, hooks
 from cdl._core.threads cimport run_tasks, task_t
 
@@ -22,9 +22,6 @@ cdef extern from "Python.h":
         const char* ml_doc
     object PyCFunction_NewEx(PyMethodDef* method, object self, object module)
 
-cdef enum:
-    BLOCK = 1 << 14     # elements of a task: x, y and g of float32 together stay in a 1 MB L2
-
 cdef list NAMES = list(UNARY)
 # Integers and booleans stay what they are here: NumPy's own functions.
 cdef dict WHOLE = {UNARY[name]: function for name, function in (
@@ -40,6 +37,7 @@ cdef struct Job:
     char* out
     Py_ssize_t size
     double p, q
+    bint one_block      # g is one block that every task reads
 
 
 cdef void forward_task(void* job, size_t task) noexcept nogil:
@@ -51,7 +49,7 @@ cdef void forward_task(void* job, size_t task) noexcept nogil:
 cdef void backward_task(void* job, size_t task) noexcept nogil:
     cdef Job* j = <Job*>job
     cdef Py_ssize_t start = task * BLOCK * ITEMSIZE[j.kind]
-    K[j.kind].unary_backward[j.op](j.x + start, j.y + start, j.g + start, j.out + start,
+    K[j.kind].unary_backward[j.op](j.x + start, j.y + start, j.g if j.one_block else j.g + start, j.out + start,
                                    min(BLOCK, j.size - <Py_ssize_t>task * BLOCK), j.p, j.q)
 
 
@@ -62,8 +60,9 @@ cdef class UnaryNode(Node):
     cdef double p, q
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
-        cdef Tensor x = contiguous(self.a) if UNARY_SAVED[self.op] & SAVED_X else y, dx = empty_like(g)
-        cdef Job job = Job(self.op, g.kind, x.ptr, y.ptr, g.ptr, dx.ptr, g.size, self.p, self.q)
+        cdef Tensor x = contiguous(self.a) if UNARY_SAVED[self.op] & SAVED_X else y
+        cdef Tensor dx = room_for_dx(y, g), block = block_of(g)
+        cdef Job job = Job(self.op, g.kind, x.ptr, y.ptr, block.ptr, dx.ptr, g.size, self.p, self.q, block is not g)
         run(backward_task, &job)
         return give(self.a, dx, True)
 
@@ -75,13 +74,20 @@ cdef void run(task_t task, Job* job) noexcept:
 
 cdef Tensor apply(int op, Tensor x, double p, double q):
     cdef Tensor dense = contiguous(x), y = empty_like(x)
-    cdef Job job = Job(op, x.kind, dense.ptr, NULL, NULL, y.ptr, x.size, p, q)
+    cdef Job job = Job(op, x.kind, dense.ptr, NULL, NULL, y.ptr, x.size, p, q, False)
     cdef UnaryNode node
     run(forward_task, &job)
     if recording(x):
         node = UnaryNode.__new__(UnaryNode)
         node.op, node.p, node.q = op, p, q
-        record(y, node, READS_A if UNARY_SAVED[op] & SAVED_X else 0, x)
+        record(y, node, ONE_VALUE | (READS_A if UNARY_SAVED[op] & SAVED_X else 0), x)
+    return y
+
+
+cdef Tensor negative_of(Tensor g, Tensor y):
+    cdef Tensor dense = contiguous(g)
+    cdef Job job = Job(UNARY_NEGATIVE, g.kind, dense.ptr, NULL, NULL, y.ptr, g.size, 0, 0, False)
+    run(forward_task, &job)
     return y
 
 

@@ -26,8 +26,8 @@ def add_options(p):
     p.add_argument("--python", default=sys.executable, help="interpreter with the other libraries (default: this one)")
     p.add_argument("--rounds", type=_count, help=f"interleaved rounds (default: {QUICK['rounds']})")
     p.add_argument("--ms", type=_count, help=f"milliseconds a library has in a round (default: {QUICK['ms']})")
-    p.add_argument("--store", type=Path, metavar="FILE", help="keep the figures in this JSON file")
-    p.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables of the stored figures here")
+    p.add_argument("--store", type=_output, metavar="FILE", help="keep the figures in this JSON file")
+    p.add_argument("--markdown", type=_output, metavar="FILE", help="write the tables of the stored figures here")
     p.add_argument("--list", action="store_true", help="name the rows and the libraries found, time nothing")
 
 
@@ -41,6 +41,14 @@ def _count(text):
     if value < 1:
         raise argparse.ArgumentTypeError(f"expected a positive number, got {text}")
     return value
+
+
+def _output(text):
+    """A path that can be written to: told before the minutes of measuring, not after them."""
+    path = Path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is a folder" if path.is_dir() else f"there is no folder {path.parent}")
+    return path
 
 
 def chosen(patterns):

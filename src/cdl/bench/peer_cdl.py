@@ -154,6 +154,21 @@ def step(d):
     return run, outputs
 
 
+def update(d):
+    """optimizer.step()."""
+    params = [cdl.Tensor(p, requires_grad=True) for p in d.params]
+    for p, g in zip(params, d.grads, strict=True):
+        p.grad = g
+    optimizer = {"Adam": cdl.Adam, "RMSprop": cdl.RMSprop, "Momentum": cdl.Momentum}[d.rule](params, reference.LEARNING_RATE)
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            optimizer.step()
+        return [p.data for p in params]
+
+    return optimizer.step, outputs
+
+
 def predict(d):
     """From an ndarray to an ndarray."""
     model = _model(d.params)

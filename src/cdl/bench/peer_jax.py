@@ -109,10 +109,9 @@ def backprop(d):
     return run, outputs
 
 
-def _update(state, x, y):
+def _adam(state, grads):
     params, m, v, t = state
     t = t + 1
-    grads = jax.grad(_loss)(params, x, y)
     m = [reference.BETA1 * a + (1 - reference.BETA1) * g for a, g in zip(m, grads, strict=True)]
     v = [reference.BETA2 * a + (1 - reference.BETA2) * g * g for a, g in zip(v, grads, strict=True)]
     c1, c2 = 1 - reference.BETA1**t, 1 - reference.BETA2**t
@@ -121,6 +120,23 @@ def _update(state, x, y):
         for p, a, b in zip(params, m, v, strict=True)
     ]
     return params, m, v, t
+
+
+def _rmsprop(state, grads):
+    params, _, v, t = state
+    v = [reference.RHO * a + (1 - reference.RHO) * g * g for a, g in zip(v, grads, strict=True)]
+    steps = [g / (jnp.sqrt(a) + reference.EPSILON) for g, a in zip(grads, v, strict=True)]
+    return [p - reference.LEARNING_RATE * s for p, s in zip(params, steps, strict=True)], None, v, t
+
+
+def _momentum(state, grads):
+    params, m, _, t = state
+    m = [reference.MOMENTUM * a + g for a, g in zip(m, grads, strict=True)]
+    return [p - reference.LEARNING_RATE * a for p, a in zip(params, m, strict=True)], m, None, t
+
+
+def _update(state, x, y):
+    return _adam(state, jax.grad(_loss)(state[0], x, y))
 
 
 def _fresh(params):
@@ -137,6 +153,25 @@ def step(d):
     def run():
         nonlocal state
         state = update(state, x, y)
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return [np.asarray(p) for p in state[0]]
+
+    return run, outputs, lambda: jax.block_until_ready(state)
+
+
+def update(d):
+    """The update compiled into one call that reuses the memory of the parameters and the state."""
+    rule = jax.jit({"Adam": _adam, "RMSprop": _rmsprop, "Momentum": _momentum}[d.rule], donate_argnums=0)
+    params, m, v, t = _fresh(d.params)
+    grads = jax.device_put(d.grads)
+    state = jax.device_put((params, m if d.rule != "RMSprop" else None, v if d.rule != "Momentum" else None, t))
+
+    def run():
+        nonlocal state
+        state = rule(state, grads)
 
     def outputs():
         for _ in range(reference.CHECKED_STEPS):

@@ -123,6 +123,22 @@ def step(d):
     return run, outputs
 
 
+def update(d):
+    """The update of each array in place."""
+    params = [p.copy() for p in d.params]
+    optimizer = reference.RULES[d.rule](params)
+
+    def run():
+        optimizer.update(params, d.grads)
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return params
+
+    return run, outputs
+
+
 def predict(d):
     """Two matrix products."""
     w1, b1, w2, b2 = d.params

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from .rows import IDIOMS
+from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
 NORM_EPSILON = 1e-5
+RHO, MOMENTUM = 0.9, 0.9
 EPOCHS, BATCH = 30, 32
 CHECKED_STEPS = 10  # steps of a training row whose parameters are compared
 
@@ -103,6 +104,48 @@ class Adam:
             v *= BETA2
             v += (1 - BETA2) * (g * g)
             p -= rate * m / (np.sqrt(v) + epsilon)
+
+
+class RMSprop:
+    """RMSprop on plain arrays, each array updated where it stands (Hinton 2012, eps outside the root)."""
+
+    def __init__(self, params):
+        self.v = [np.zeros_like(p) for p in params]
+
+    def update(self, params, grads):
+        """One step."""
+        for p, g, v in zip(params, grads, self.v, strict=True):
+            v *= RHO
+            v += (1 - RHO) * (g * g)
+            p -= LEARNING_RATE * g / (np.sqrt(v) + EPSILON)
+
+
+class Momentum:
+    """Gradient descent with momentum on plain arrays, each array updated where it stands."""
+
+    def __init__(self, params):
+        self.m = [np.zeros_like(p) for p in params]
+
+    def update(self, params, grads):
+        """One step."""
+        for p, g, m in zip(params, grads, self.m, strict=True):
+            m *= MOMENTUM
+            m += g
+            p -= LEARNING_RATE * m
+
+
+RULES = {"Adam": Adam, "RMSprop": RMSprop, "Momentum": Momentum}
+
+
+def update(rule, count):
+    """The parameters after CHECKED_STEPS updates by the same gradients."""
+    rng = np.random.default_rng(0)
+    params, grads = ([rng.standard_normal(shape, np.float32) for shape in OPTIMIZED[count]] for _ in range(2))
+    exact, slopes = [p.astype(float) for p in params], [g.astype(float) for g in grads]
+    optimizer = RULES[rule](exact)
+    for _ in range(CHECKED_STEPS):
+        optimizer.update(exact, slopes)
+    return SimpleNamespace(rule=rule, params=params, grads=grads), exact
 
 
 def backprop(*args):

@@ -92,6 +92,13 @@ IDIOMS = {
 
 TINY = (4, 16, 3)
 
+# Shapes of what an optimizer updates, by the number of parameters: a large network as a few matrices, and a small one as
+# many arrays, most of them vectors.
+OPTIMIZED = {
+    11 << 20: [(1024, 1024)] * 11,
+    1_012_480: [(224, 224), (224,), (224,)] * 20,
+}
+
 ROWS = [
     *(_gemm(n, n, n, peak=(0.94,), scale=1.9) for n in (256, 384, 512, 768)),
     *(_gemm(n, n, n, peak=(0.92,), scale=1.9) for n in (1024, 2048)),
@@ -122,5 +129,13 @@ ROWS = [
     Row("digits", "digits 64-128-10, 30 epochs, batch 32", "digits", (64, 128, 10), tolerance=0.02,
         over=(("scikit-learn, Thinc and torch", ("sklearn", "thinc", "torch", "torch-avx512"), 3),
               ("JAX", ("jax",), 2))),
+    *(
+        row
+        for rule in ("Adam", "RMSprop", "Momentum")
+        for row in (
+            Row("optim", f"{rule}, 11M parameters", "update", (rule, 11 << 20), ratio=0.95),
+            Row("optim", f"{rule}, 1M in 60 tensors", "update", (rule, 1_012_480), ratio=2.0),
+        )
+    ),
     *(Row("idioms", name, "idiom", (name,), threads=(1,)) for name in IDIOMS),
 ]

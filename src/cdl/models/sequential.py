@@ -15,7 +15,7 @@ class Sequential(Model):
     Raises
     ------
     TypeError
-        If an item is not a Layer (a class instead of an object, a function).
+        If `layers` is one layer instead of a list, or an item is not a Layer (a class instead of an object, a function).
 
     Examples
     --------
@@ -26,6 +26,8 @@ class Sequential(Model):
     """
 
     def __init__(self, layers=()):
+        if isinstance(layers, Layer):
+            raise TypeError(f"Sequential: expected a list of layers, got {layers!r}; write Sequential([…])")
         self.layers = list(layers)
         for layer in self.layers:
             self._check(layer)

@@ -121,6 +121,8 @@ def softplus(x):
 def gelu(x, *, approximate="none"):
     """Gaussian error linear unit, x * Phi(x), where Phi(x) = (1 + erf(x / sqrt(2))) / 2.
 
+    Where that is smaller than the smallest normal number, below x = -13.14 (float64: -37.61), it is 0.
+
     Source: Hendrycks, Gimpel, Gaussian Error Linear Units, 2016.
 
     Examples

@@ -1,8 +1,8 @@
 """The one place that answers NumPy: which function or ufunc called on a Tensor is which op.
 
-Every ops module has a table `NUMPY` of what it differentiates; here stands what has no derivative or a zero one, and
-how the options out=, dtype= and where= are taken. What is in no table is refused with TypeError: a Tensor never becomes
-an object array, and no gradient is lost silently.
+Every ops module has a table `NUMPY` of what it differentiates (together: DIFFERENTIATED); here stands what has no
+derivative or a zero one, and how the options out=, dtype= and where= are taken. What is in no table is refused with
+TypeError: a Tensor never becomes an object array, and no gradient is lost silently.
 """
 import difflib
 import functools
@@ -12,10 +12,10 @@ import numpy as np
 
 from cdl._core.custom import as_tensor
 from cdl._core.tape import is_recording
+from cdl._core.tensor import NUMPY as DIFFERENTIATED
 from cdl._core.tensor import Tensor
 
 __all__ = []
-DIFFERENTIATED = {}     # NumPy's function or ufunc (or a ufunc's method): ours; ops/__init__.py fills it in
 
 
 # --- what has no derivative: computed by NumPy on plain arrays --------------------------------------------------------
@@ -84,8 +84,8 @@ CREATION = {np.zeros_like: _like(np.zeros_like), np.ones_like: _like(np.ones_lik
 # --- refusals ---------------------------------------------------------------------------------------------------------
 def _name(function):
     module = getattr(function, "__module__", None) or "numpy"
-    return f"{module.replace('numpy', 'np', 1)}.{function.__name__}" if module.startswith("numpy.linalg") else \
-        f"np.{function.__name__}"
+    inner = module if module.startswith(("numpy.linalg", "numpy.fft")) else "numpy"
+    return f"{inner.replace('numpy', 'np', 1)}.{function.__name__}"
 
 
 @functools.cache

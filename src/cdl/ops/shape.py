@@ -299,13 +299,6 @@ def _np_ravel(a, order="C"):
     return _np_reshape(a, -1, order)
 
 
-def _np_transpose(a, axes=None):
-    # As NumPy has it: the two axes that only change places are a form of the method.
-    if axes is not None and len(axes) != np.ndim(a):
-        raise ValueError(f"np.transpose: expected {np.ndim(a)} axes, got {axes}")
-    return _shape.transpose(a) if axes is None else _shape.transpose(a, tuple(axes))
-
-
 def _np_array_split(ary, indices_or_sections, axis=0):
     return _join.split(ary, indices_or_sections, axis, False)
 
@@ -425,7 +418,7 @@ METHODS = {
     "diagonal": _shape.diagonal, "trace": _np_trace, "repeat": _np_repeat,
 }
 NUMPY = {
-    np.reshape: _np_reshape, np.ravel: _np_ravel, np.transpose: _np_transpose, np.swapaxes: _shape.swapaxes,
+    np.reshape: _np_reshape, np.ravel: _np_ravel, np.transpose: _shape.numpy_transpose, np.swapaxes: _shape.swapaxes,
     np.moveaxis: moveaxis, np.expand_dims: expand_dims, np.squeeze: squeeze, np.broadcast_to: broadcast_to,
     np.flip: flip, np.flipud: lambda m: flip(m, 0), np.fliplr: lambda m: flip(m, 1), np.rot90: _np_rot90,
     np.concatenate: concatenate, np.stack: stack, np.hstack: _np_hstack, np.vstack: _np_vstack,

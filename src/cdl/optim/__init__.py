@@ -1,7 +1,21 @@
-"""Optimizers: one fused pass over all parameters a step."""
-from cdl._core.optim import Fused as Optimizer
-from cdl.optim import adam, sgd
+"""Optimizers: one fused pass over all parameters a step; schedules of their learning rate; clipping."""
+from functools import partial
+
+from cdl.optim import adagrad, adam, base, clip, rmsprop, schedule, sgd
+from cdl.optim.adagrad import *
 from cdl.optim.adam import *
+from cdl.optim.base import *
+from cdl.optim.clip import *
+from cdl.optim.rmsprop import *
+from cdl.optim.schedule import *
 from cdl.optim.sgd import *
 
-__all__ = ["Optimizer", *adam.__all__, *sgd.__all__]
+__all__ = [
+    *base.__all__, *adagrad.__all__, *adam.__all__, *clip.__all__, *rmsprop.__all__, *schedule.__all__, *sgd.__all__,
+]
+
+# What `fit(optimizer="…")` makes, from the parameters, with the defaults of its class.
+OPTIMIZERS = {
+    "adam": Adam, "adamw": AdamW, "amsgrad": partial(Adam, amsgrad=True), "sgd": SGD, "momentum": Momentum,
+    "nesterov": partial(Momentum, nesterov=True), "rmsprop": RMSprop, "adagrad": Adagrad,
+}

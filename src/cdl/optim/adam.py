@@ -1,10 +1,10 @@
 """Adam and AdamW: a step per parameter, sized by what its gradients have been."""
-from cdl._core.optim import FusedAdam
+from cdl.optim.base import Optimizer, option
 
 __all__ = ["Adam", "AdamOptimizer", "AdamW"]
 
 
-class Adam(FusedAdam):
+class Adam(Optimizer):
     """Adaptive moment estimation.
 
     For update t, with gradient g::
@@ -13,31 +13,37 @@ class Adam(FusedAdam):
         v = beta2 v + (1 - beta2) g**2          v_hat = v / (1 - beta2**t)
         p = p - lr m_hat / (sqrt(v_hat) + eps)
 
-    Both moments are bias-corrected, and eps stands outside the root, beside the corrected one.
+    Both moments are bias-corrected, and eps stands outside the root, beside the corrected one. (TensorFlow before Keras 3
+    and the paper's faster form add it to the uncorrected root.) With amsgrad, v_hat is that of the largest v so far:
+    top = max(top, v), v_hat = top / (1 - beta2**t). The paper of AMSGrad has no bias correction; this is torch's and
+    Keras's form.
 
     Parameters
     ----------
-    params : list of Tensor or ndarray
+    params : list of Tensor or ndarray, or of groups
         What is trained. Tensors for `step()`, which reads their `.grad`; arrays for `update(params, grads)`.
-    lr : float
-        The step size, ≥ 0. The attribute `lr` may be changed between steps.
+    lr : float above 0, or a schedule
+        The step size.
     beta1, beta2 : float in [0, 1)
         How much of the moments is kept.
     eps : float
         Keeps the division finite, ≥ 0.
-    weight_decay : float
-        λ of a penalty ½ λ Σp², added to the gradient (coupled; for the decoupled form see `AdamW`).
+    amsgrad : bool
+        Whether the step never grows again where gradients were once large.
+    weight_decay, decoupled, clip_norm, clip_value
+        As `cdl.optim.Optimizer` says, which also has the parameter groups and the schedules.
 
     Raises
     ------
     ValueError
-        For numbers out of their range.
+        For numbers out of their range, or a parameter given twice.
     TypeError
         For parameters that are not floats.
 
     Source
     ------
-    Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1; the notes, section 4.2.
+    Kingma and Ba, "Adam: a method for stochastic optimization", 2015, algorithm 1; Reddi, Kale and Kumar, "On the
+    convergence of Adam and beyond", 2018, algorithm 2; the notes, section 4.2.
 
     Examples
     --------
@@ -50,11 +56,13 @@ class Adam(FusedAdam):
     0.9
     """
 
-    def __init__(self, params, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, *, weight_decay=0.0):
-        super().__init__(params, lr, beta1, beta2, eps, weight_decay, 0.0)
+    beta1, beta2, eps = option("beta1"), option("beta2"), option("eps")
 
-    def __repr__(self):
-        return f"{type(self).__name__}(lr={self.lr:g}, beta1={self.beta1:g}, beta2={self.beta2:g}, eps={self.eps:g})"
+    def __init__(self, params, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, *, weight_decay=0.0, decoupled=False,
+                 amsgrad=False, clip_norm=None, clip_value=None):
+        options = {"lr": lr, "beta1": beta1, "beta2": beta2, "eps": eps, "weight_decay": weight_decay,
+                   "decoupled": decoupled}
+        super().__init__(params, "adam", options, variant=amsgrad, clip_norm=clip_norm, clip_value=clip_value)
 
 
 AdamOptimizer = Adam
@@ -74,8 +82,10 @@ class AdamW(Adam):
     --------
     >>> import cdl
     >>> cdl.AdamW([cdl.Tensor([1.0], requires_grad=True)], weight_decay=0.1)
-    AdamW(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08)
+    AdamW(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.1, decoupled=True)
     """
 
-    def __init__(self, params, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, *, weight_decay=0.01):
-        FusedAdam.__init__(self, params, lr, beta1, beta2, eps, 0.0, weight_decay)
+    def __init__(self, params, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8, *, weight_decay=0.01, amsgrad=False,
+                 clip_norm=None, clip_value=None):
+        super().__init__(params, lr, beta1, beta2, eps, weight_decay=weight_decay, decoupled=True, amsgrad=amsgrad,
+                         clip_norm=clip_norm, clip_value=clip_value)

@@ -1,43 +1,45 @@
 """Gradient descent, plain and with momentum."""
-from cdl._core.optim import FusedSGD
+from cdl.optim.base import Optimizer, option
 
-__all__ = ["SGD"]
+__all__ = ["SGD", "Momentum"]
 
 
-class SGD(FusedSGD):
+class SGD(Optimizer):
     """Stochastic gradient descent.
 
-    With d = g + weight_decay p::
+    With gradient g::
 
-        p = p - lr d                                        without momentum
-        m = momentum m + d,  p = p - lr m                   with momentum
-        m = momentum m + d,  p = p - lr (d + momentum m)    with Nesterov's rule
+        p = p - lr g                                        without momentum
+        m = momentum m + g,  p = p - lr m                   with momentum
+        m = momentum m + g,  p = p - lr (g + momentum m)    with Nesterov's rule
 
-    The momentum is not damped: the first step is lr g, not lr (1 - momentum) g.
+    The momentum is not damped: the first step is lr g, not lr (1 - momentum) g. As in torch the step size stands outside
+    the momentum, so a new lr takes hold at once; the paper, Keras and TensorFlow have it inside, m = momentum m - lr g.
+    While lr stays the same the two are equal.
 
     Parameters
     ----------
-    params : list of Tensor or ndarray
+    params : list of Tensor or ndarray, or of groups
         What is trained. Tensors for `step()`, which reads their `.grad`; arrays for `update(params, grads)`.
-    lr : float
-        The step size, ≥ 0. The attribute `lr` may be changed between steps.
+    lr : float above 0, or a schedule
+        The step size.
     momentum : float in [0, 1)
     nesterov : bool
         Look ahead along the momentum; needs momentum > 0.
-    weight_decay : float
-        λ of a penalty ½ λ Σp², added to the gradient (coupled).
+    weight_decay, decoupled, clip_norm, clip_value
+        As `cdl.optim.Optimizer` says, which also has the parameter groups and the schedules.
 
     Raises
     ------
     ValueError
-        For numbers out of their range.
+        For numbers out of their range, or a parameter given twice.
     TypeError
         For parameters that are not floats.
 
     Source
     ------
-    Sutskever et al., "On the importance of initialization and momentum in deep learning", 2013, with the step size
-    outside the momentum; the notes, section 1.2.
+    Polyak, "Some methods of speeding up the convergence of iteration methods", 1964; Sutskever et al., "On the importance
+    of initialization and momentum in deep learning", 2013, equations 1 to 4; the notes, sections 1.2 and 4.2.
 
     Examples
     --------
@@ -50,9 +52,33 @@ class SGD(FusedSGD):
     0.8
     """
 
-    def __init__(self, params, lr=0.01, momentum=0.0, *, nesterov=False, weight_decay=0.0):
-        super().__init__(params, lr, momentum, nesterov, weight_decay)
+    momentum = option("momentum")
 
-    def __repr__(self):
-        extra = f", momentum={self.momentum:g}" if self.momentum else ""
-        return f"SGD(lr={self.lr:g}{extra}{', nesterov=True' if self.nesterov else ''})"
+    def __init__(self, params, lr=0.01, momentum=0.0, *, nesterov=False, weight_decay=0.0, decoupled=False,
+                 clip_norm=None, clip_value=None):
+        options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "decoupled": decoupled}
+        super().__init__(params, "sgd", options, variant=nesterov, clip_norm=clip_norm, clip_value=clip_value)
+        if nesterov and not any(group["momentum"] for group in self.groups):
+            raise ValueError(f"{type(self).__name__}: Nesterov's rule needs momentum > 0")
+
+
+class Momentum(SGD):
+    """`SGD` with momentum 0.9, by its name in the notes.
+
+    Parameters as `SGD`.
+
+    Source
+    ------
+    The notes, section 4.2.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> cdl.Momentum([cdl.Tensor([1.0], requires_grad=True)])
+    Momentum(lr=0.01, momentum=0.9)
+    """
+
+    def __init__(self, params, lr=0.01, momentum=0.9, *, nesterov=False, weight_decay=0.0, decoupled=False,
+                 clip_norm=None, clip_value=None):
+        super().__init__(params, lr, momentum, nesterov=nesterov, weight_decay=weight_decay, decoupled=decoupled,
+                         clip_norm=clip_norm, clip_value=clip_value)

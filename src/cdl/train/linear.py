@@ -19,8 +19,9 @@ def gradient_descent(X, y, learning_rate=0.01, epochs=1000):
         Samples.
     y : array_like of shape (m,) or (m, k)
         Targets.
-    learning_rate : float
-        Above 2 divided by the largest eigenvalue of XᵀX/m it diverges.
+    learning_rate : float above 0, or a schedule
+        A schedule is a function of the epoch, such as `cdl.ExponentialDecay(0.1, 0.95)`. Above 2 divided by the largest
+        eigenvalue of XᵀX/m it diverges.
     epochs : int
         The number of steps, ≥ 0.
 
@@ -54,12 +55,14 @@ def gradient_descent(X, y, learning_rate=0.01, epochs=1000):
     X = X[:, None] if X.ndim == 1 else X
     if X.ndim != 2 or y.ndim not in (1, 2) or len(X) != len(y) or len(X) == 0:
         raise ValueError(f"gradient_descent: expected X (m, n) and y (m,) or (m, k) with m > 0, got {X.shape} and {y.shape}")
-    if epochs < 0 or not learning_rate > 0:
+    if epochs < 0 or not (callable(learning_rate) or learning_rate > 0):
         raise ValueError(f"gradient_descent: epochs must be ≥ 0 and learning_rate > 0, got {epochs} and {learning_rate}")
     targets = y.reshape(len(y), -1)
     W, b = np.zeros((X.shape[1], targets.shape[1]), targets.dtype), np.zeros(targets.shape[1], targets.dtype)
-    rate = learning_rate / len(X)
-    for _ in range(epochs):
+    for epoch in range(epochs):
+        rate = (learning_rate(epoch) if callable(learning_rate) else learning_rate) / len(X)
+        if not rate >= 0:
+            raise ValueError(f"gradient_descent: the schedule gave {rate * len(X)} at epoch {epoch}; it must be 0 or more")
         error = matmul(X, W) + b - targets
         W -= rate * matmul(X.T, error)
         b -= rate * error.sum(axis=0)

@@ -3,9 +3,9 @@ import math
 
 import numpy as np
 
-from cdl import losses, optim
+from cdl import losses
 from cdl._core.tape import enter_inference, leave_inference
-from cdl.optim import Optimizer
+from cdl.optim import OPTIMIZERS, Optimizer
 from cdl.random import generator
 from cdl.train.history import History
 from cdl.train.metrics import metrics_for
@@ -18,7 +18,6 @@ _REORDER_BYTES = 1 << 28
 
 LOSSES = {"cross_entropy": losses.cross_entropy, "binary_cross_entropy": losses.binary_cross_entropy,
           "mse": losses.mse, "mae": losses.mae}
-OPTIMIZERS = {"adam": optim.Adam, "sgd": optim.SGD}
 
 
 def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, callbacks=(),
@@ -37,8 +36,9 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
         "cross_entropy" (integer labels, logits), "binary_cross_entropy", "mse", "mae", or a function
         `loss(y_true, y_pred)` whose value is one number.
     optimizer : str, Optimizer or callable
-        "adam", "sgd", an optimizer over the model's parameters, or a function that makes one from the list of them
-        (`lambda parameters: cdl.Adam(parameters, lr=0.01)`).
+        "adam", "adamw", "amsgrad", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", an optimizer over the model's
+        parameters, or a function that makes one from the list of them (`lambda parameters: cdl.Adam(parameters,
+        lr=0.01)`).
     epochs, batch_size : int
         How often all samples are used, and how many at a time; the last batch of an epoch may be smaller.
     validation_data : (x, y), optional
@@ -96,6 +96,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
                 bar.finish(**figures)
             history.append(**figures)
             stops = [callback(model, epoch, figures) is True for callback in callbacks]     # all of them are called
+            optimizer.next_epoch()
             if any(stops):
                 break
     finally:

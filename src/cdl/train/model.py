@@ -1,6 +1,7 @@
 """Model: a layer that can be fitted, used, saved and loaded."""
 import numpy as np
 
+from cdl._core.convert import convert
 from cdl._core.tape import enter_inference, leave_inference, no_grad
 from cdl._core.tensor import Tensor
 from cdl.io.model import load_weights, save_model
@@ -56,7 +57,7 @@ class Model(Layer):
         ndarray
         """
         if type(x) is not np.ndarray or x.dtype is not _FLOAT32:
-            x = as_parameters(self, np.asarray(x))
+            x = as_parameters(self, convert(x, "predict"))
         try:    # an interrupt may come right after the next call: it must be undone then too
             enter_inference()
             if x.size > batch_size and len(x) > batch_size:

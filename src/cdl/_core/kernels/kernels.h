@@ -33,6 +33,18 @@ typedef void cdl_binary_forward(const void *a, const void *b, void *y, size_t n,
 typedef void cdl_binary_backward(const void *a, const void *b, const void *y, const void *g, void *da, void *db,
                                  size_t n, size_t sa, size_t sb);
 
+/* The numbers of an optimizer's update (optim.c); a rule ignores those it has no use for. */
+typedef struct cdl_update {
+    double rate;          /* p -= rate * the rule's step */
+    double scale, limit;  /* clipping: the gradient is multiplied by scale, then held within -limit and limit */
+    double coupled, kept; /* weight decay: coupled p is added to the gradient; p is multiplied by kept */
+    double beta1, beta2;  /* how much of the first and of the second moment is kept */
+    double per_v, eps;    /* what the second moment is multiplied by; what is added to its root */
+    int nesterov;
+} cdl_update;
+/* One update of p from g; a, b and c are the rule's state arrays. */
+typedef void cdl_update_kernel(void *p, const void *g, void *a, void *b, void *c, size_t n, const cdl_update *u);
+
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
     cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];

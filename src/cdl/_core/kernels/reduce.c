@@ -142,6 +142,36 @@ void KERNEL(reduce_rows)(int op, const void *xs, const void *shifts, void *ys, s
     }
 }
 
+/* y[i] = the sum of a[i stride + j] b[i stride + j] over j < n */
+VEC vec dot_block(const real *x, const real *z, size_t n) {
+    vec a = {0}, b = {0}, c = {0}, d = {0};
+    size_t j = 0;
+    for (; j + 4 * VLEN <= n; j += 4 * VLEN) {
+        a += v_load(x + j) * v_load(z + j);
+        b += v_load(x + j + VLEN) * v_load(z + j + VLEN);
+        c += v_load(x + j + 2 * VLEN) * v_load(z + j + 2 * VLEN);
+        d += v_load(x + j + 3 * VLEN) * v_load(z + j + 3 * VLEN);
+    }
+    for (; j < n; j += VLEN)
+        a += v_load_n(x + j, n - j) * v_load_n(z + j, n - j);
+    return (a + b) + (c + d);
+}
+
+VEC double dot_row(const real *a, const real *b, size_t n) {
+    vec sum = {0}, lost = {0};
+    if (n <= BLOCK)
+        return v_sum(dot_block(a, b, n));
+    for (size_t j = 0; j < n; j += BLOCK)
+        add_twofold(&sum, &lost, dot_block(a + j, b + j, least(BLOCK, n - j)));
+    return twofold_lanes(sum, lost);
+}
+
+void KERNEL(dot_rows)(const void *as, const void *bs, void *ys, size_t rows, size_t n, size_t stride) {
+    const real *a = as, *b = bs;
+    real *y = ys;
+    OP_LOOP(i, rows) y[i] = (real)dot_row(a + i * stride, b + i * stride, n);
+}
+
 /* -- Columns -- */
 VEC vec combine(vec a, vec b, int op) {
     if (op == CDL_REDUCE_MAX)

@@ -50,15 +50,17 @@ VEC vec v_silu_slope(vec x) {
 }
 
 /* x Phi(x). From the tail T = Phi(-|x|), which is small and has its full relative precision, so that large negative x
- * do not cancel: max(x, 0) - |x| T */
+ * do not cancel: max(x, 0) - |x| T. The tail counts as 0 where it would be subnormal (see v_ldexp). */
 VEC vec v_gelu(vec x) {
-    vec size = v_min(v_set(NORMAL_LIMIT), v_abs(x));
-    return v_max(ZERO, x) - size * (v_exp_minus_half_square(size) * v_normal_ratio(size));
+    vec size = v_min(v_set(NORMAL_TAIL), v_abs(x));
+    vec tail = size * v_normal_ratio(size) * v_exp_minus_half_square(size);
+    return v_max(ZERO, x) - v_select(v_le(v_set(NORMAL_TAIL), size), ZERO, tail);
 }
 /* Phi(x) + x e^(-x^2/2) / sqrt(2 pi); for -|x| it is e^(-x^2/2) (ratio - |x| / sqrt(2 pi)), for |x| 1 less that */
 VEC vec v_gelu_slope(vec x) {
-    vec size = v_min(v_set(NORMAL_LIMIT), v_abs(x));
+    vec size = v_min(v_set(NORMAL_TAIL), v_abs(x));
     vec below = v_exp_minus_half_square(size) * (v_normal_ratio(size) - size * R(0.39894228040143268));
+    below = v_select(v_le(v_set(NORMAL_TAIL), size), ZERO, below);
     return v_select(v_gt(x, ZERO), 1 - below, below);
 }
 

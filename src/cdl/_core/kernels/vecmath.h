@@ -242,6 +242,8 @@ VEC vec v_erf(vec x) {
 
 /* e^(-x^2/2) is 0 from here on */
 #define NORMAL_LIMIT PICK(14.6, 38.8)
+/* x e^(-x^2/2) / sqrt(2 pi), and with it the tail of x Phi(x), is below the smallest normal number from here on */
+#define NORMAL_TAIL PICK(13.14, 37.61)
 /* e^(-x^2/2) for |x| <= NORMAL_LIMIT. x^2 rounded would cost x^2/4 ulp, so it is not rounded before n ln 2 is taken off
  * (the exact x^2 - n 2 ln 2 needs the fused instruction), or is taken in two parts. 1.5 ulp */
 VEC vec v_exp_minus_half_square(vec x) {
@@ -304,23 +306,34 @@ VEC vec v_cos(vec x) {
     return y;
 }
 
-/* log2 of x > 0 as an upper half (exact in products) and a rest; relative error 2^-33 (2^-65) of the sum */
+/* log2 of x > 0 in two parts; relative error 2^-33 (2^-65) of the sum. log m = 2/3 s (3 + s^2 + r), s = f / d,
+ * f = m - 1, d = m + 1, r = 3/2 s^4 p(s^2); 2 / (3 ln 2) too is taken in two parts. What a product loses is had from a
+ * fused multiply-add, or else the factors are cut to upper halves, and so is the first part of the result */
 VEC vec v_log2_twofold(vec x, vec *low) {
     vec n, m = v_frexp(x, &n);
-    vec f = m - 1, d = m + 1, d_lost = m - (d - 1), per_d = 1 / d;
-    vec s = f * per_d, s_high = v_upper(s), d_high = v_upper(d);
+    vec f = m - 1, d = m + 1, d_lost = m - (d - 1), per_d = 1 / d, s = f * per_d, s2 = s * s;
+    vec r = R(1.5) * s2 * s2 * POLYNOMIAL(s2, atanh5_terms);
+#ifdef VEC_FUSED
+    const vec constant = v_set(PICK(0x1.ec709e0000000p-1, 0x1.ec709dc3a03fdp-1));
+    vec s_low = (v_fused(-s, d, f) - s * d_lost) * per_d;
+    vec t = 3 + s2, t_low = v_fused(s, s, -s2) + (s2 - (t - 3)) + (r + 2 * s * s_low);
+    vec p = s * t, p_low = v_fused(s, t, -p) + s * t_low + s_low * t;
+    vec z = p * constant,
+        z_low = v_fused(p, constant, -z) + p * PICK(-0x1.e2fe020000000p-28, 0x1.d27f05548af0cp-55) + p_low * constant;
+    vec high = n + z;
+    *low = (z - (high - n)) + z_low;
+#else
+    vec s_high = v_upper(s), d_high = v_upper(d), square = s_high * s_high;
     vec s_low = ((f - s_high * d_high) - s_high * (d - d_high) - s_high * d_lost) * per_d;
-    /* log m = 2/3 s (3 + s^2 + r), r = 3/2 s^4 p(s^2); 3 + s^2 + r in two parts, as s_high^2 is exact */
-    vec s2 = s * s, square = s_high * s_high;
-    vec r = R(1.5) * s2 * s2 * POLYNOMIAL(s2, atanh5_terms) + s_low * (s_high + s);
+    r = r + s_low * (s_high + s);
     vec t_high = v_upper(3 + square + r), t_low = r - ((t_high - 3) - square);
     vec u = s_high * t_high, v = s_low * t_high + t_low * s;
     vec p_high = v_upper(u + v), p_low = v - (p_high - u);
-    /* times 2 / (3 ln 2), itself in two parts */
     vec z_high = p_high * PICK(0x1.ec6p-1, 0x1.ec709d8p-1);
     vec z_low = p_high * PICK(0x1.09dc3ap-13, 0x1.0e80ff5d27f05p-27) + p_low * R(0.96179669392597560);
     vec high = v_upper(z_high + z_low + n);
     *low = z_low - ((high - n) - z_high);
+#endif
     return high;
 }
 
@@ -328,15 +341,21 @@ VEC vec v_log2_twofold(vec x, vec *low) {
 VEC vec v_pow_inside(vec x, vec y) {
     vec low, high = v_log2_twofold(v_abs(x), &low);
     /* beyond 2^34 (2^66) any base but 1 has left the range, and the products below stay finite */
-    vec limited = v_clamp(y, PICK(-0x1p34, -0x1p66), PICK(0x1p34, 0x1p66)), y_high = v_upper(limited);
-    vec z = y_high * high, z_low = (limited - y_high) * high + limited * low;
-    vec top = v_clamp(z + z_low, PICK(-160, -1090), PICK(140, 1040)), n = v_round(top);
-    vec r = v_select(v_eq(top, z + z_low), (z - n) + z_low, v_set(0)); /* clamped: 0 or infinite whatever r */
+    vec limited = v_clamp(y, PICK(-0x1p34, -0x1p66), PICK(0x1p34, 0x1p66));
+#ifdef VEC_FUSED
+    vec z = limited * high, z_low = v_fused(limited, high, -z) + limited * low;
+#else
+    vec y_high = v_upper(limited), z = y_high * high, z_low = (limited - y_high) * high + limited * low;
+#endif
+    vec sum = z + z_low, top = v_clamp(sum, PICK(-160, -1090), PICK(140, 1040)), n = v_round(top);
+    vec r = v_select(v_eq(top, sum), (z - n) + z_low, v_set(0)); /* clamped: 0 or infinite whatever r */
     vec power = v_ldexp(1 + r * POLYNOMIAL(r, exp2_terms), n);
+    vmask below = v_lt(x, v_set(0));
+    if (__builtin_expect(!v_any(below), 1))
+        return power;
     vec half = y * R(0.5);
     vec odd = v_select(v_eq(half, v_floor(half)), power, v_negative(power));
-    vec negative = v_select(v_eq(y, v_floor(y)), odd, v_set((real)NAN));
-    return v_select(v_lt(x, v_set(0)), negative, power);
+    return v_select(below, v_select(v_eq(y, v_floor(y)), odd, v_set((real)NAN)), power);
 }
 
 /* x^y. 1.5 ulp (f64: 3); zero, infinite and NaN operands (and the numbers of C's many rules for them) go to the C
