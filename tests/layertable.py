@@ -14,11 +14,12 @@ class Row:
     input_shape: tuple
     output_shape: tuple
     state: dict = field(default_factory=dict)
+    buffers: tuple = ()     # the names in `state` of what is not trained
 
     @property
     def parameters(self):
         total = 0
-        for shape in self.state.values():
+        for shape in (shape for name, shape in self.state.items() if name not in self.buffers):
             size = 1
             for n in shape:
                 size *= n
@@ -26,6 +27,9 @@ class Row:
         return total
 
 
+AFFINE = {"weight": (4,), "bias": (4,)}
+STATISTICS = {"running_mean": (4,), "running_var": (4,)}
+RUNNING = tuple(STATISTICS)
 ROWS = [
     Row("Dense", lambda: cdl.Dense(3, rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
     Row("Dense relu", lambda: cdl.Dense(3, "relu", rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
@@ -46,6 +50,21 @@ ROWS = [
     Row("PReLU", cdl.PReLU, (5, 4), (5, 4), {"slope": (1,)}),
     Row("PReLU of channels", lambda: cdl.PReLU(channels=4, initial=0.1), (2, 5, 4), (2, 5, 4), {"slope": (4,)}),
     Row("PReLU of open channels", lambda: cdl.PReLU(channels=None), (5, 4), (5, 4), {"slope": (4,)}),
+    *(Row(f"BatchNorm {word}", make, shape, shape, state, RUNNING) for word, make, shape, state in (
+        ("inferred", cdl.BatchNorm, (5, 4), AFFINE | STATISTICS),
+        ("sized", lambda: cdl.BatchNorm(4), (2, 3, 5, 4), AFFINE | STATISTICS),
+        ("relu", lambda: cdl.BatchNorm(activation="relu"), (5, 4), AFFINE | STATISTICS),
+        ("without weight", lambda: cdl.BatchNorm(affine=False), (5, 4), STATISTICS),
+        ("in use", lambda: cdl.BatchNorm(4, 1e-3, 0.3).eval(), (5, 4), AFFINE | STATISTICS))),
+    Row("LayerNorm", cdl.LayerNorm, (5, 4), (5, 4), AFFINE),
+    Row("LayerNorm without weight", lambda: cdl.LayerNorm(affine=False), (5, 4), (5, 4)),
+    Row("LayerNorm of two axes", lambda: cdl.LayerNorm((3, 4)), (5, 3, 4), (5, 3, 4), {"weight": (3, 4), "bias": (3, 4)}),
+    Row("RMSNorm", cdl.RMSNorm, (5, 4), (5, 4), {"weight": (4,)}),
+    Row("GroupNorm", lambda: cdl.GroupNorm(2), (5, 3, 4), (5, 3, 4), AFFINE),
+    Row("GroupNorm sized", lambda: cdl.GroupNorm(2, 4, affine=False), (5, 4), (5, 4)),
+    Row("Dropout in use", lambda: cdl.Dropout(0.4).eval(), (5, 4), (5, 4)),
+    Row("AlphaDropout in use", lambda: cdl.AlphaDropout(0.4).eval(), (5, 4), (5, 4)),
+    Row("SpatialDropout in use", lambda: cdl.SpatialDropout(0.4).eval(), (5, 3, 4), (5, 3, 4)),
     Row("Sequential", lambda: cdl.Sequential([cdl.Dense(6, "tanh", rng=0), cdl.Tanh(), cdl.Dense(2, rng=1)]), (5, 4), (5, 2),
         {"0.weight": (4, 6), "0.bias": (6,), "2.weight": (6, 2), "2.bias": (2,)}),
     Row("Sequential inside another", lambda: cdl.Sequential([cdl.Sequential([cdl.Dense(3, rng=0)]), cdl.ReLU()]), (5, 4),

@@ -1,5 +1,5 @@
 # The C kernel table as Cython sees it; the C compiler checks each slot against kernels.def.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef extern from "kernels.h" nogil:
     enum: CDL_UNARY_COUNT
@@ -119,6 +119,27 @@ cdef extern from "kernels.h" nogil:
         void (*prelu_forward)(const void* x, const void* slope, size_t step, void* y, size_t rows, size_t n) noexcept nogil
         void (*prelu_backward)(const void* x, const void* slope, size_t step, const void* g, void* dx, void* dslope,
                                size_t rows, size_t n) noexcept nogil
+        void (*norm_moments)(const void* x, void* sums, size_t rows, size_t cols) noexcept nogil
+        void (*norm_fold_moments)(const void* x, const void* sums, double* total, size_t gap, size_t rows, size_t cols,
+                                  size_t block) noexcept nogil
+        void (*norm_statistics)(const void* x, const double* total, double* stat, size_t gap, size_t stat_gap, size_t rows,
+                                size_t cols, size_t group) noexcept nogil
+        void (*norm_coefficients)(double* stat, const void* gamma, const void* beta, void* coef, size_t gap,
+                                  size_t stat_gap, size_t cols, size_t group, double eps) noexcept nogil
+        void (*norm_forward)(const void* x, const void* coef, void* y, size_t rows, size_t cols, int relu) noexcept nogil
+        void (*norm_slopes)(const void* x, const void* g, const void* coef, void* sums, size_t rows, size_t cols,
+                            int relu) noexcept nogil
+        void (*norm_fold)(const void* sums, double* total, size_t rows, size_t cols, size_t gap) noexcept nogil
+        void (*norm_pulls)(const void* coef, const double* stat, double* total, void* pulls, size_t gap, size_t stat_gap,
+                           size_t rows, size_t cols, size_t group, int frozen) noexcept nogil
+        void (*norm_backward)(const void* x, const void* g, const void* coef, const void* pulls, void* dx, size_t rows,
+                              size_t cols, int relu) noexcept nogil
+        void (*norm_rows_forward)(const void* x, const void* gamma, const void* beta, void* y, void* stat, size_t rows,
+                                  size_t n, double eps, int centred) noexcept nogil
+        void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
+                                   void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
+        void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
+                        double shift, double fill, int stream) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"

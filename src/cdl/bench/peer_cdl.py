@@ -84,6 +84,33 @@ def unary_grad(d):
     return run, outputs
 
 
+def norm_grad(d):
+    """The function and .backward(g)."""
+    x, w, b = (cdl.Tensor(a, requires_grad=True) for a in (d.x, d.w, d.b))
+    g, f = cdl.Tensor(d.g), getattr(cdl, d.op)
+
+    def run():
+        x.grad = w.grad = b.grad = None
+        y = f(x, w, b, eps=reference.NORM_EPSILON)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().data, *(np.asarray(t.grad) for t in (x, w, b))]
+
+
+def dropout_grad(d):
+    """The function and .backward(g)."""
+    x, g = cdl.Tensor(d.x, requires_grad=True), cdl.Tensor(d.g)
+
+    def run():
+        x.grad = None
+        y = cdl.dropout(x, d.p)
+        y.backward(g)
+        return y
+
+    return run, lambda: reference.kept(d, run().data, np.asarray(x.grad))
+
+
 def softmax(d):
     """The function and .backward(g)."""
     x, g = cdl.Tensor(d.x, requires_grad=True), cdl.Tensor(d.g)

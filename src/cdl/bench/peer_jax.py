@@ -62,6 +62,32 @@ def unary_grad(d):
     return run, lambda: list(run())
 
 
+def norm_grad(d):
+    """The formula and its vector-Jacobian product in one compiled call."""
+
+    def norm(x, w, b):
+        h = x - x.mean(axis=d.axis, keepdims=True)
+        return h * jax.lax.rsqrt((h * h).mean(axis=d.axis, keepdims=True) + reference.NORM_EPSILON) * w + b
+
+    def both(x, w, b, g):
+        y, pull = jax.vjp(norm, x, w, b)
+        return y, *pull(g)
+
+    run = _call(both, d.x, d.w, d.b, d.g)
+    return run, lambda: list(run())
+
+
+def dropout_grad(d):
+    """jax.random.bernoulli, and the vector-Jacobian product, in one compiled call."""
+
+    def both(x, g, key):
+        y, pull = jax.vjp(lambda x: jnp.where(jax.random.bernoulli(key, 1 - d.p, x.shape), x / (1 - d.p), 0), x)
+        return y, pull(g)[0]
+
+    run = _call(both, d.x, d.g, jax.random.key(0))
+    return run, lambda: reference.kept(d, *(np.asarray(a) for a in run()))
+
+
 def softmax(d):
     """The function and its vector-Jacobian product in one compiled call."""
 

@@ -70,6 +70,29 @@ def unary_grad(d):
     return run, run
 
 
+def norm_grad(d):
+    """The formulas, arrays reused."""
+
+    def run():
+        return reference.norm_and_gradients(d.x, d.w, d.b, d.g, d.axis)
+
+    return run, run
+
+
+def dropout_grad(d):
+    """A mask from Generator.random, multiplied in place."""
+    rng, scale = np.random.default_rng(0), np.float32(1 / (1 - d.p))
+
+    def run():
+        mask = rng.random(d.x.shape, np.float32) >= d.p
+        y, dx = d.x * mask, d.g * mask
+        y *= scale
+        dx *= scale
+        return y, dx
+
+    return run, lambda: reference.kept(d, *run())
+
+
 def softmax(d):
     """In place but for y and dx."""
 

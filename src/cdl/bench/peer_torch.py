@@ -98,6 +98,38 @@ def unary_grad(d):
     return run, outputs
 
 
+def norm_grad(d):
+    """F.batch_norm or F.layer_norm, and .backward(g)."""
+    x, w, b = (torch.from_numpy(a).requires_grad_() for a in (d.x, d.w, d.b))
+    g = torch.from_numpy(d.g)
+
+    def forward():
+        if d.op == "layer_norm":
+            return F.layer_norm(x, w.shape, w, b, reference.NORM_EPSILON)
+        return F.batch_norm(x, None, None, w, b, training=True, eps=reference.NORM_EPSILON)
+
+    def run():
+        x.grad = w.grad = b.grad = None
+        y = forward()
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().detach().numpy(), *(t.grad.numpy() for t in (x, w, b))]
+
+
+def dropout_grad(d):
+    """F.dropout and .backward(g)."""
+    x, g = torch.from_numpy(d.x).requires_grad_(), torch.from_numpy(d.g)
+
+    def run():
+        x.grad = None
+        y = F.dropout(x, d.p)
+        y.backward(g)
+        return y
+
+    return run, lambda: reference.kept(d, run().detach().numpy(), x.grad.numpy())
+
+
 def softmax(d):
     """The function and .backward(g)."""
     x, g = torch.from_numpy(d.x).requires_grad_(), torch.from_numpy(d.g)

@@ -9,6 +9,7 @@ import numpy as np
 from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
+NORM_EPSILON = 1e-5
 RHO, MOMENTUM = 0.9, 0.9
 EPOCHS, BATCH = 30, 32
 FIT_EPOCHS = 5
@@ -235,6 +236,46 @@ def prelu(rows, n):
     slope = rng.uniform(0, 0.5, n).astype(np.float32)
     y, dx = (np.where(x > 0, a, slope.astype(float) * a) for a in (x, g))
     return SimpleNamespace(x=x, g=g, slope=slope), [y, dx, np.where(x > 0, 0, x.astype(float) * g).sum(axis=0)]
+
+
+def norm_grad(op, rows, n):
+    """y = w h + b with h = (x - mean) / sqrt(var + 1e-5), over axis 0 (batch) or 1 (layer); dx, dw and db."""
+    rng = np.random.default_rng(0)
+    axis = 0 if op == "batch_norm" else 1
+    data = SimpleNamespace(
+        op=op, axis=axis, x=_uniform(rng, rows, n), g=_uniform(rng, rows, n), w=_uniform(rng, n), b=_uniform(rng, n)
+    )
+    return data, norm_and_gradients(*(a.astype(float) for a in (data.x, data.w, data.b, data.g)), axis)
+
+
+def norm_and_gradients(x, w, b, g, axis):
+    """The formulas of norm_grad, as a careful NumPy user writes them."""
+    h = x - x.mean(axis=axis, keepdims=True)
+    rstd = 1 / np.sqrt(np.mean(h * h, axis=axis, keepdims=True) + NORM_EPSILON)
+    h *= rstd
+    y = h * w
+    y += b
+    dw, db = (g * h).sum(axis=0), g.sum(axis=0)
+    dx = g * w
+    one, two = dx.mean(axis=axis, keepdims=True), (dx * h).mean(axis=axis, keepdims=True)
+    dx -= one
+    h *= two
+    dx -= h
+    dx *= rstd
+    return [y, dx, dw, db]
+
+
+def dropout_grad(drop_prob, rows, n):
+    """x and g; the answer is what `kept` tells of y and dx."""
+    rng = np.random.default_rng(0)
+    data = SimpleNamespace(p=drop_prob, x=_uniform(rng, rows, n), g=_uniform(rng, rows, n))
+    return data, [np.array([1 - drop_prob, 0, 0])]
+
+
+def kept(d, y, dx):
+    """The share of kept elements, and how far y and dx are from what they must be where y is kept and elsewhere."""
+    mask = (y != 0) / np.float32(1 - d.p)
+    return [np.array([np.mean(y != 0), abs(y - d.x * mask).max(), abs(dx - d.g * mask).max()])]
 
 
 def idiom(name):

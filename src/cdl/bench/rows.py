@@ -58,6 +58,10 @@ def _rows_of(kind, title, rows, n):
     return Row("softmax", f"{title} ({rows}, {n}) forward + backward", kind, (rows, n), ratio=3)
 
 
+def _norm(kind, title, rows, n):
+    return Row("norm", f"{title} ({rows}, {n}) forward + backward", "norm_grad", (kind, rows, n), ratio=3)
+
+
 # What a NumPy user writes, as it is written, over a million elements. NumPy is the peer: the same line on ndarrays.
 IDIOMS = {
     "np.exp": lambda np, d: np.exp(d.a),
@@ -125,6 +129,13 @@ ROWS = [
         for name in ("mse", "mae", "huber", "binary_cross_entropy")
     ),
     Row("losses", "PReLU (4096, 256), a slope each, forward + backward", "prelu", (4096, 256)),
+    *(
+        _norm(kind, title, rows, n)
+        for kind, title in (("batch_norm", "BatchNorm"), ("layer_norm", "LayerNorm"))
+        for rows, n in ((4096, 256), (50176, 64), (1024, 768))
+    ),
+    # The reference is the share of kept elements, which of 12.6 million differs by 1e-4 from draw to draw.
+    Row("norm", "dropout (4096, 3072) forward + backward", "dropout_grad", (0.3, 4096, 3072), ratio=10, tolerance=1e-3),
     # Ten steps of Adam divide small gradients by small roots: 1e-3 is what float32 leaves of them.
     Row("small", "train step of a 4-16-3 MLP, batch 16", "step", (16, *TINY), micros=4, tolerance=1e-3, threads=(1,)),
     Row("small", "predict of a 4-16-3 MLP, batch 1", "predict", (1, *TINY), micros=2, threads=(1,)),

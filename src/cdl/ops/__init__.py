@@ -5,21 +5,26 @@ answers for in `NUMPY`; this file brings them together.
 """
 from cdl._core.tensor import METHODS, Tensor
 from cdl.ops import activation, binary, custom, gemm, index, products, protocol, reduce, shape, unary
+from cdl.ops import dropout as _dropout
 from cdl.ops import einsum as _einsum
+from cdl.ops import norm as _norm
 from cdl.ops import softmax as _softmax
 from cdl.ops.activation import *
 from cdl.ops.binary import *
 from cdl.ops.custom import *
+from cdl.ops.dropout import *
 from cdl.ops.einsum import *
 from cdl.ops.gemm import *
 from cdl.ops.index import *
+from cdl.ops.norm import *
 from cdl.ops.products import *
 from cdl.ops.reduce import *
 from cdl.ops.shape import *
 from cdl.ops.softmax import *
 from cdl.ops.unary import *
 
-_FAMILIES = (activation, binary, custom, _einsum, gemm, index, products, protocol, reduce, shape, _softmax, unary)
+_FAMILIES = (activation, binary, custom, _dropout, _einsum, gemm, index, _norm, products, protocol, reduce, shape, _softmax,
+             unary)
 
 
 def _install(family):

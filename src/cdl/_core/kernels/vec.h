@@ -358,6 +358,21 @@ VEC void v_store(real *p, vec a) {
     *(vec_unaligned *)p = a;
 }
 
+/* a store past the caches, for arrays larger than they are: memory is then not read before it is written. p is aligned
+ * to VEC_BYTES; v_stream_end() before another thread may read. */
+VEC void v_stream(real *p, vec a) {
+#ifdef VEC_X86
+    X(stream)(p, a);
+#else
+    v_store(p, a);
+#endif
+}
+VEC void v_stream_end(void) {
+#ifdef VEC_X86
+    _mm_sfence();
+#endif
+}
+
 /* the first n < VLEN lanes */
 VEC vmask v_first(size_t n) {
 #if defined(__AVX512F__)
