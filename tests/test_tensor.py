@@ -154,7 +154,7 @@ def test_making_a_tensor_copies_and_arrays_given_are_untouched():
 
 
 @pytest.mark.parametrize("function", [cdl.relu, lambda x: cdl.reshape(x, (3, 2)), cdl.transpose,
-                                      lambda x: cdl.squeeze(x), lambda x: cdl.expand_dims(x, 0)])
+                                      lambda x: cdl.ops.squeeze(x), lambda x: cdl.ops.expand_dims(x, 0)])
 def test_results_of_arrays_are_arrays_on_memory_of_their_own(function):
     source = np.arange(6.0).reshape(2, 3)
     source.flags.writeable = False

@@ -27,7 +27,7 @@ SUMS = {"tolerance": {np.float32: 1e-4, np.float64: 1e-11},
 
 
 def row(name, ref, op=None, numpy=True, **options):
-    return Row(name, op or getattr(cdl, name), ref, CASES, BENCH, raises=RAISES, numpy=ref if numpy else None,
+    return Row(name, op or getattr(cdl.ops, name), ref, CASES, BENCH, raises=RAISES, numpy=ref if numpy else None,
                **{**SUMS, **options})
 
 
@@ -46,7 +46,7 @@ ROWS = [
     row("maximum", np.maximum),
     row("minimum", np.minimum),
     row("clip_arrays", lambda a, b: np.minimum(np.maximum(a, b), b + 1),
-        lambda a, b: cdl.clip(a, b, cdl.add(b, 1)), numpy=False),
+        lambda a, b: cdl.clip(a, b, cdl.ops.add(b, 1)), numpy=False),
     row("where", lambda a, b: np.where(mask(a.shape), a, b), lambda a, b: cdl.where(mask(np.shape(a)), a, b)),
     row("where_mask_repeated", lambda a, b: np.where([True], a, b), lambda a, b: cdl.where([True], a, b), numpy=False),
 ]

@@ -16,9 +16,9 @@ def contracted(product):
 ROWS = [
     Row("dot", cdl.dot, np.dot, (((3,), (3,)), ((2, 3), (3, 4)), ((2, 3), (4, 3, 5)), ((), (2, 3)), ((60,), (60,))),
         ((512, 512), (512, 512)), raises=((((2, 3), (4, 5)), ValueError, "last but one of b"),), numpy=np.dot, **SUMS),
-    Row("outer", cdl.outer, np.outer, (((3,), (4,)), ((2, 2), (3,)), ((0,), (3,)), ((), ())), ((1000,), (1000,)),
+    Row("outer", cdl.ops.outer, np.outer, (((3,), (4,)), ((2, 2), (3,)), ((0,), (3,)), ((), ())), ((1000,), (1000,)),
         numpy=np.outer),
-    Row("tensordot", lambda a, b: cdl.tensordot(a, b, 1), lambda a, b: np.tensordot(a, b, 1),
+    Row("tensordot", lambda a, b: cdl.ops.tensordot(a, b, 1), lambda a, b: np.tensordot(a, b, 1),
         (((2, 3, 4), (4, 5)), ((4,), (4,)), ((2, 0), (0, 3))), ((64, 64, 64), (64, 64)), **SUMS),
     Row("einsum", contracted(cdl.einsum), contracted(np.einsum),
         (((2, 3, 4), (4, 5)), ((1, 1, 60), (60, 1)), ((2, 0, 3), (3, 2))), ((64, 64, 64), (64, 64)),

@@ -46,7 +46,7 @@ ROWS = [
     Row("argmax", cdl.argmax, np.argmax, (((3, 5),), ((2000,),)), BIG, differentiable=False),
     Row("argmax last", along(cdl.argmax, -1), along(np.argmax, -1), (((3, 5),), ((4, 70, 3),)), ((1000, 1000),),
         differentiable=False),
-    Row("argmin first", along(cdl.argmin, 0), along(np.argmin, 0), (((30, 5),), ((7, 600),)), ((1000, 1000),),
+    Row("argmin first", along(cdl.ops.argmin, 0), along(np.argmin, 0), (((30, 5),), ((7, 600),)), ((1000, 1000),),
         differentiable=False),
     Row("cumsum", cdl.cumsum, np.cumsum, (((3, 5),), ((17,),), ((0,),)), BIG),
     Row("cumsum last", lambda x: cdl.cumsum(x, -1), lambda x: np.cumsum(x, -1), (((3, 5),), ((4, 70),)), ((1000, 1000),)),

@@ -40,4 +40,10 @@ def _install(family):
 
 for _family in _FAMILIES:
     _install(_family)
-__all__ = [_name for _family in _FAMILIES for _name in _family.__all__]
+# NumPy's functions of these names work on Tensors as they are; cdl's own are reached as cdl.ops.…, so that the names of cdl
+# itself stay few.
+_AS_IN_NUMPY = {
+    "add", "argmin", "ceil", "divide", "exp2", "expand_dims", "expm1", "flip", "floor", "log10", "log1p", "log2", "moveaxis",
+    "multiply", "negative", "outer", "reciprocal", "round", "sign", "squeeze", "subtract", "swapaxes", "tensordot",
+}
+__all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY]

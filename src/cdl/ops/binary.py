@@ -25,7 +25,7 @@ def add(a, b):
     Examples
     --------
     >>> import cdl
-    >>> cdl.add([1.0, 2.0], 10)
+    >>> cdl.ops.add([1.0, 2.0], 10)
     array([11., 12.])
     """
     return _ADD(a, b)
@@ -38,7 +38,7 @@ def subtract(a, b):
     Examples
     --------
     >>> import cdl
-    >>> cdl.subtract([1.0, 2.0], 10)
+    >>> cdl.ops.subtract([1.0, 2.0], 10)
     array([-9., -8.])
     """
     return _SUBTRACT(a, b)
@@ -51,7 +51,7 @@ def multiply(a, b):
     Examples
     --------
     >>> import cdl
-    >>> cdl.multiply([[1.0], [2.0]], [3.0, 4.0])
+    >>> cdl.ops.multiply([[1.0], [2.0]], [3.0, 4.0])
     array([[3., 4.],
            [6., 8.]])
     """
@@ -65,7 +65,7 @@ def divide(a, b):
     Examples
     --------
     >>> import cdl
-    >>> cdl.divide([1.0, 2.0], 4)
+    >>> cdl.ops.divide([1.0, 2.0], 4)
     array([0.25, 0.5 ])
     """
     return _DIVIDE(a, b)

@@ -64,7 +64,7 @@ def outer(a, b):
     Examples
     --------
     >>> import cdl
-    >>> cdl.outer([1.0, 2.0], [3.0, 4.0])
+    >>> cdl.ops.outer([1.0, 2.0], [3.0, 4.0])
     array([[3., 4.],
            [6., 8.]])
     """
@@ -94,7 +94,7 @@ def tensordot(a, b, axes=2):
     Examples
     --------
     >>> import cdl, numpy as np
-    >>> cdl.tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), ((1, 2), (1, 0))).shape
+    >>> cdl.ops.tensordot(np.ones((2, 3, 4)), np.ones((4, 3, 5)), ((1, 2), (1, 0))).shape
     (2, 5)
     """
     a, b = _pair(a, b, "tensordot")

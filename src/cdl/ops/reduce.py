@@ -182,7 +182,7 @@ def argmin(x, axis=None, *, keepdims=False):
     Examples
     --------
     >>> import cdl
-    >>> int(cdl.argmin([3.0, -1.0, -1.0]))
+    >>> int(cdl.ops.argmin([3.0, -1.0, -1.0]))
     1
     """
     return _arg(False, x, axis, keepdims)

@@ -74,7 +74,7 @@ def swapaxes(x, axis1, axis2):
     Examples
     --------
     >>> import cdl, numpy as np
-    >>> cdl.swapaxes(np.zeros((2, 3, 4)), 0, -1).shape
+    >>> cdl.ops.swapaxes(np.zeros((2, 3, 4)), 0, -1).shape
     (4, 3, 2)
     """
     return _shape.swapaxes(x, axis1, axis2)
@@ -91,7 +91,7 @@ def moveaxis(x, source, destination):
     Examples
     --------
     >>> import cdl, numpy as np
-    >>> cdl.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
+    >>> cdl.ops.moveaxis(np.zeros((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
     ndim = np.ndim(x)
@@ -111,7 +111,7 @@ def expand_dims(x, axis):
     Examples
     --------
     >>> import cdl, numpy as np
-    >>> cdl.expand_dims(np.zeros((2, 3)), 1).shape
+    >>> cdl.ops.expand_dims(np.zeros((2, 3)), 1).shape
     (2, 1, 3)
     """
     return _shape.expand_dims(x, axis)
@@ -123,7 +123,7 @@ def squeeze(x, axis=None):
     Examples
     --------
     >>> import cdl, numpy as np
-    >>> cdl.squeeze(np.zeros((2, 1, 3, 1)), -1).shape
+    >>> cdl.ops.squeeze(np.zeros((2, 1, 3, 1)), -1).shape
     (2, 1, 3)
     """
     return _shape.squeeze(x, axis)
@@ -150,7 +150,7 @@ def flip(x, axis=None):
     Examples
     --------
     >>> import cdl
-    >>> cdl.flip([1.0, 2.0, 3.0])
+    >>> cdl.ops.flip([1.0, 2.0, 3.0])
     array([3., 2., 1.])
     """
     return _shape.flip(x, axis)

@@ -41,7 +41,7 @@ def exp2(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.exp2([0.0, 3.0])
+    >>> cdl.ops.exp2([0.0, 3.0])
     array([1., 8.])
     """
     return _EXP2(x)
@@ -54,7 +54,7 @@ def expm1(x):
     Examples
     --------
     >>> import cdl
-    >>> float(cdl.expm1(1e-10))
+    >>> float(cdl.ops.expm1(1e-10))
     1.00000000005e-10
     """
     return _EXPM1(x)
@@ -80,7 +80,7 @@ def log2(x):
     Examples
     --------
     >>> import cdl
-    >>> float(cdl.log2(8.0))
+    >>> float(cdl.ops.log2(8.0))
     3.0
     """
     return _LOG2(x)
@@ -93,7 +93,7 @@ def log10(x):
     Examples
     --------
     >>> import cdl
-    >>> float(cdl.log10(1000.0).round(12))
+    >>> float(cdl.ops.log10(1000.0).round(12))
     3.0
     """
     return _LOG10(x)
@@ -106,7 +106,7 @@ def log1p(x):
     Examples
     --------
     >>> import cdl
-    >>> float(cdl.log1p(0.0))
+    >>> float(cdl.ops.log1p(0.0))
     0.0
     """
     return _LOG1P(x)
@@ -145,7 +145,7 @@ def reciprocal(x):
     Examples
     --------
     >>> import cdl
-    >>> float(cdl.reciprocal(4.0))
+    >>> float(cdl.ops.reciprocal(4.0))
     0.25
     """
     return _RECIPROCAL(x)
@@ -158,7 +158,7 @@ def negative(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.negative([1.0, -2.0])
+    >>> cdl.ops.negative([1.0, -2.0])
     array([-1.,  2.])
     """
     return _NEGATIVE(x)
@@ -184,7 +184,7 @@ def sign(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.sign([-3.0, 0.0, 2.0])
+    >>> cdl.ops.sign([-3.0, 0.0, 2.0])
     array([-1.,  0.,  1.])
     """
     return _SIGN(x)
@@ -197,7 +197,7 @@ def floor(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.floor([1.7, -1.2])
+    >>> cdl.ops.floor([1.7, -1.2])
     array([ 1., -2.])
     """
     return _FLOOR(x)
@@ -210,7 +210,7 @@ def ceil(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.ceil([1.2, -1.7])
+    >>> cdl.ops.ceil([1.2, -1.7])
     array([ 2., -1.])
     """
     return _CEIL(x)
@@ -225,7 +225,7 @@ def round(x, decimals=0):
     Examples
     --------
     >>> import cdl
-    >>> cdl.round([0.5, 1.5, 2.5]), float(cdl.round(3.14159, 2))
+    >>> cdl.ops.round([0.5, 1.5, 2.5]), float(cdl.ops.round(3.14159, 2))
     (array([0., 2., 2.]), 3.14)
     """
     if decimals == 0:

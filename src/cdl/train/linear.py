@@ -55,7 +55,7 @@ def gradient_descent(X, y, learning_rate=0.01, epochs=1000):
     X = X[:, None] if X.ndim == 1 else X
     if X.ndim != 2 or y.ndim not in (1, 2) or len(X) != len(y) or len(X) == 0:
         raise ValueError(f"gradient_descent: expected X (m, n) and y (m,) or (m, k) with m > 0, got {X.shape} and {y.shape}")
-    if not hasattr(epochs, "__index__") or epochs < 0 or not 0 < learning_rate < np.inf:
+    if not hasattr(epochs, "__index__") or epochs < 0 or not (callable(learning_rate) or 0 < learning_rate < np.inf):
         raise ValueError("gradient_descent: epochs must be an integer ≥ 0 and learning_rate > 0 and finite, got "
                          f"{epochs!r} and {learning_rate!r}")
     targets = y.reshape(len(y), -1)
