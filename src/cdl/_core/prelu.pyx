@@ -6,6 +6,7 @@ from libc.string cimport memcpy
 
 cimport cython
 
+from cdl._core.cast cimport cast
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_float, finish
 from cdl._core.kernels cimport K
@@ -82,10 +83,7 @@ def prelu(x, slope):
     if s.size != 1 and (s.ndim != 1 or t.ndim == 0 or s.dims[0] != t.dims[t.ndim - 1]):
         raise ValueError("prelu: slope must be one number or one for each of the last axis, shape "
                          f"{shape_of(t)[max(t.ndim - 1, 0):]}, got {shape_of(s)}")
-    if s.kind != t.kind:
-        if recording(s):
-            raise TypeError(f"prelu: a slope that is trained must have the dtype of x, {t.dtype}, got {s.dtype}")
-        s = as_float(s.numpy().astype(t.dtype), "prelu")
+    s = cast(s, t.kind)
     dense, y = contiguous(t), empty_like(t)
     if t.size:
         tasks = lay_out(&job, dense, contiguous(s))

@@ -1,7 +1,6 @@
 """A block whose input is added to its output."""
-from cdl import ops
 from cdl.models.sequential import Sequential
-from cdl.nn.activation import check_activation
+from cdl.nn.activation import FUSED, ROWWISE, check_activation
 from cdl.nn.layer import Layer
 
 __all__ = ["Residual"]
@@ -51,7 +50,7 @@ class Residual(Layer):
         self.body, self.shortcut, self.activation = _layer(body, "body"), None, activation
         if shortcut is not None:
             self.shortcut = _layer(shortcut, "shortcut")
-        self._activate = None if activation in (None, "linear") else getattr(ops, activation)
+        self._activate = FUSED.get(activation) or ROWWISE.get(activation)
 
     def build(self, input_shape):
         self.body.build(input_shape)

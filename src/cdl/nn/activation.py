@@ -39,8 +39,8 @@ _NOTHING = np.zeros((0,) * 8)       # no element, but any axis
 
 
 def check_activation(name, who):
-    """Raise ValueError, with the list of known ones, for a name that is no activation."""
-    if name is not None and name != "linear" and name not in FUSED and name not in ROWWISE:
+    """Raise ValueError, with the list of known ones, for what is no name of an activation."""
+    if name is not None and not (isinstance(name, str) and (name == "linear" or name in FUSED or name in ROWWISE)):
         known = ", ".join(sorted([*FUSED, *ROWWISE, "linear"]))
         raise ValueError(f"{who}: unknown activation {name!r}; known are {known} and None (PReLU, which is trained, is a "
                          "layer)")
@@ -131,7 +131,7 @@ class PReLU(_Activation):
     --------
     >>> import cdl
     >>> cdl.PReLU()([[-4.0, 4.0]])
-    Tensor([[-1.,  4.]], requires_grad=True)
+    Tensor([[-1.,  4.]], dtype=float64, requires_grad=True)
     >>> cdl.PReLU([-4.0, 4.0], 0.5)
     array([-2.,  4.])
     """
@@ -156,8 +156,8 @@ class PReLU(_Activation):
 
     def forward(self, x):
         if self.slope is None:
-            self.build(Tensor(x).shape)
-        return prelu(x if isinstance(x, Tensor) else Tensor(x, self.slope.dtype), self.slope)
+            self.build(np.shape(x))
+        return prelu(x, self.slope)
 
     def _is_built(self):
         return self.slope is not None

@@ -1,4 +1,6 @@
 """The fully connected layer."""
+import numpy as np
+
 from cdl._core.dense import dense
 from cdl._core.tensor import Tensor
 from cdl.init import initialize
@@ -81,7 +83,7 @@ class Dense(Layer):
 
     def forward(self, x):
         if self.weight is None:
-            self.build(x.shape)
+            self.build(np.shape(x))
         if self._rowwise is not None:
             return self._rowwise(dense(x, self.weight, self.bias))
         return dense(x, self.weight, self.bias, self._fused)

@@ -2,7 +2,6 @@
 import numpy as np
 
 from cdl._core.norm import batch_norm
-from cdl._core.tape import is_inferring
 from cdl._core.tensor import Tensor
 from cdl.nn.layer import Layer
 from cdl.ops import group_norm, layer_norm, rms_norm
@@ -134,9 +133,9 @@ class BatchNorm(_Norm):
 
     def forward(self, x):
         if self.dim is None:
-            self.build(x.shape)
+            self.build(np.shape(x))
         return batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
-                          self.training and not is_inferring(), self.momentum, self.eps, self.activation is not None)
+                          self.training, self.momentum, self.eps, self.activation is not None)
 
     def config(self):
         config = super().config() | {"momentum": self.momentum}
@@ -184,7 +183,7 @@ class LayerNorm(_Norm):
 
     def forward(self, x):
         if self.dim is None:
-            self.build(x.shape)
+            self.build(np.shape(x))
         return layer_norm(x, self.weight, self.bias, eps=self.eps, axes=self._axes)
 
 
@@ -219,7 +218,7 @@ class RMSNorm(LayerNorm):
 
     def forward(self, x):
         if self.dim is None:
-            self.build(x.shape)
+            self.build(np.shape(x))
         return rms_norm(x, self.weight, eps=self.eps, axes=self._axes)
 
 
@@ -263,7 +262,7 @@ class GroupNorm(_Norm):
 
     def forward(self, x):
         if self.dim is None:
-            self.build(x.shape)
+            self.build(np.shape(x))
         return group_norm(x, self.groups, self.weight, self.bias, eps=self.eps)
 
     def config(self):

@@ -72,14 +72,12 @@ def prelu(x, slope):
     Returns
     -------
     Tensor, ndarray or NumPy scalar
-        Of x's shape; a Tensor if an argument is one.
+        Of x's shape and dtype; a Tensor if an argument is one.
 
     Raises
     ------
     ValueError
         If the slope is of another size.
-    TypeError
-        If the slope wants a gradient and has another dtype than x.
 
     Source
     ------
