@@ -149,7 +149,7 @@ def test_nothing_is_learned_from_a_vector_of_no_length():
     x = cdl.Tensor([[0.0, 0.0]], requires_grad=True)
     loss = cdl.cosine_loss([[1.0, 2.0]], x)
     loss.backward()
-    assert loss.item() == 1 and np.isfinite(x.grad.numpy()).all()
+    assert loss.item() == 1 and not x.grad.numpy().any()
 
 
 def test_probabilities_of_cross_entropy():

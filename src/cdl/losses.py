@@ -9,11 +9,12 @@ from cdl._core import check
 from cdl._core.kernels import LOSS
 from cdl._core.loss import loss as fused
 from cdl._core.tensor import Tensor
-from cdl.ops import abs, clip, cross_entropy, log, log_softmax, mean, sqrt, square, sum
+from cdl.ops import abs, clip, cross_entropy, log, log_softmax, mean, sqrt, square, sum, where
 
 __all__ = ["binary_cross_entropy", "cosine_loss", "cross_entropy", "hinge", "huber", "kl_divergence", "l1_penalty",
            "l2_penalty", "mae", "mse"]
 
+_SHORT = 1e-16      # the square of the length below which a vector has no direction
 _TINY = 1e-15       # a probability is held above it before its logarithm is taken
 
 
@@ -213,7 +214,7 @@ def hinge(y_true, y_pred, *, sample_weight=None, reduction="mean"):
 def cosine_loss(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     """1 - cos of the angle between the vectors y_true and y_pred along the last axis, mean over them.
 
-    0 where they point the same way, 2 where opposite ways, and 1, with no gradient for it, where one is shorter than 1e-8.
+    0 where they point the same way, 2 where opposite ways, and 1, without a gradient, where one is shorter than 1e-8.
 
     Parameters
     ----------
@@ -235,8 +236,10 @@ def cosine_loss(y_true, y_pred, *, sample_weight=None, reduction="mean"):
     """
     y_true, y_pred = _vectors(y_true, y_pred, "cosine_loss")
     check.no_nan(y_true, "cosine_loss", "y_true")
-    lengths = [sqrt(clip(sum(square(y), axis=-1), 1e-16)) for y in (y_true, y_pred)]
-    each = 1 - sum(y_true * y_pred, axis=-1) / (lengths[0] * lengths[1])
+    squares = [sum(square(y), axis=-1) for y in (y_true, y_pred)]
+    lengths = [sqrt(clip(s, _SHORT)) for s in squares]
+    short = (np.asarray(squares[0]) < _SHORT) | (np.asarray(squares[1]) < _SHORT)
+    each = 1 - where(short, 0, sum(y_true * y_pred, axis=-1) / (lengths[0] * lengths[1]))
     return _reduce(each, sample_weight, reduction, "cosine_loss")
 
 

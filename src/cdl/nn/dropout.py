@@ -1,5 +1,4 @@
 """Dropout layers: they drop in training, and pass their input on in use (after eval(), in predict)."""
-from cdl._core.tape import is_inferring
 from cdl.nn.layer import Layer
 from cdl.ops import alpha_dropout, dropout, spatial_dropout
 from cdl.ops.dropout import check_drop_prob
@@ -46,7 +45,7 @@ class Dropout(Layer):
         self._rng = None if rng is None else generator(rng)
 
     def forward(self, x):
-        return self._function(x, self.drop_prob, self.training and not is_inferring(), rng=self._rng)
+        return self._function(x, self.drop_prob, self.training, rng=self._rng)
 
     def config(self):
         return {"drop_prob": self.drop_prob}
