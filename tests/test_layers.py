@@ -125,7 +125,7 @@ def test_activations_say_what_they_do_not_know():
     for make, error, words in ((lambda: cdl.GELU(approximate="erf"), ValueError, 'approximate must be "none" or "tanh"'),
                                (lambda: cdl.ReLU(slope=1), TypeError, "unexpected keyword argument 'slope'"),
                                (lambda: cdl.Dense(3, "prelu"), ValueError, "PReLU, which is trained, is a layer"),
-                               (lambda: cdl.PReLU(channels=0), ValueError, "must be a positive integer or None, got 0"),
+                               (lambda: cdl.PReLU(channels=0), ValueError, "must be a positive integer, got 0"),
                                (lambda: cdl.PReLU(channels=None)(1.0), ValueError, "last axis of known length"),
                                (lambda: cdl.PReLU(channels=3)(np.ones((2, 4))), ValueError, r"shape \(4,\), got \(3,\)")):
         with pytest.raises(error, match=words):

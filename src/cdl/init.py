@@ -10,6 +10,7 @@ from contextvars import ContextVar
 
 import numpy as np
 
+from cdl._core.check import number
 from cdl.random import generator
 
 __all__ = ["constant", "he_initialization", "initialize", "ones", "orthogonal", "xavier_initialization", "zeros"]
@@ -192,6 +193,14 @@ INITIALIZERS = {
 }
 
 
+def check_initializer(initializer, who):
+    """Raise ValueError, with the list of known ones, for what `initialize` does not take."""
+    if not (initializer in INITIALIZERS if isinstance(initializer, str) else
+            callable(initializer) or hasattr(initializer, "__float__")):
+        raise ValueError(f"{who}: unknown initializer {initializer!r}; known are {', '.join(INITIALIZERS)}, or pass a "
+                         "number or a function of the shape")
+
+
 def initialize(initializer, shape, *, rng=None):
     """Weights of a shape from an initialiser: its name, a number for all, or a function of the shape.
 
@@ -223,10 +232,8 @@ def initialize(initializer, shape, *, rng=None):
     (3, 3, 16, 32)
     """
     shape = tuple(shape)
+    check_initializer(initializer, "initialize")
     if isinstance(initializer, str):
-        if initializer not in INITIALIZERS:
-            raise ValueError(f"initialize: unknown initializer {initializer!r}; known are {', '.join(INITIALIZERS)}, or "
-                             "pass a number or a function of the shape")
         window = math.prod(shape[:-2])
         n_in, n_out = (window * shape[-2], window * shape[-1]) if len(shape) > 1 else shape * 2
         return INITIALIZERS[initializer](shape, n_in, n_out, rng)
@@ -240,7 +247,7 @@ def initialize(initializer, shape, *, rng=None):
 
 
 def _positive(n, name, who):
-    if not n > 0:
+    if not number(n, who, name) > 0:
         raise ValueError(f"{who}: {name} must be positive, got {n}")
 
 

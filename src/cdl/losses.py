@@ -90,7 +90,7 @@ def huber(y_true, y_pred, *, delta=1.0, sample_weight=None, reduction="mean"):
     >>> cdl.huber([0.0, 0.0], [1.0, 3.0], reduction="none")
     array([0.5, 2.5])
     """
-    if not 0 < delta < float("inf"):
+    if not 0 < check.number(delta, "huber", "delta") < float("inf"):
         raise ValueError(f"huber: delta must be positive and finite, got {delta}")
     return _each("huber", "huber", y_true, y_pred, sample_weight, reduction, delta)
 
@@ -134,7 +134,7 @@ def binary_cross_entropy(y_true, y_pred, *, from_logits=False, sample_weight=Non
     1000.0
     """
     who = "binary_cross_entropy"
-    if not 0 < epsilon < 0.5:
+    if not 0 < check.number(epsilon, who, "epsilon") < 0.5:
         raise ValueError(f"{who}: epsilon must be in (0, 0.5), got {epsilon}")
     check.probabilities(y_true, who, "y_true")
     if from_logits:
@@ -297,7 +297,7 @@ def l2_penalty(params, strength):
 
 
 def _penalty(of_each, params, strength, who):
-    if not strength >= 0:
+    if not check.number(strength, who, "strength") >= 0:
         raise ValueError(f"{who}: strength must be 0 or more, got {strength}")
     parts = [sum(of_each(p)) for p in ([params] if isinstance(params, Tensor) else params)]
     if not parts:

@@ -1,4 +1,6 @@
 """Inputs that once went wrong in activations, normalisation, losses, optimizers or `fit`'s options, one test each."""
+import warnings
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,41 @@ def test_a_vector_without_direction_has_no_gradient_of_the_cosine(length, dtype)
     np.testing.assert_array_equal(loss.numpy(), [1, 1])
     loss.sum().backward()
     np.testing.assert_array_equal(p.grad.numpy(), np.zeros((2, 2)))
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("use, words", [
+    (lambda: cdl.BatchNorm(eps="a"), "BatchNorm: eps must be a number, got str"),
+    (lambda: cdl.BatchNorm(momentum=None), "BatchNorm: momentum must be a number, got NoneType"),
+    (lambda: cdl.LayerNorm(eps=None), "LayerNorm: eps must be a number, got NoneType"),
+    (lambda: cdl.PReLU(initial="a"), "PReLU: initial must be a number, got str"),
+    (lambda: cdl.Dropout("a"), "Dropout: drop_prob must be a number, got str"),
+    (lambda: cdl.dropout([1.0], None), "dropout: drop_prob must be a number, got NoneType"),
+    (lambda: cdl.huber([1.0], [1.0], delta="a"), "huber: delta must be a number, got str"),
+    (lambda: cdl.binary_cross_entropy([1.0], [1.0], epsilon=1j), "binary_cross_entropy: epsilon must be a number, got complex"),
+    (lambda: cdl.l2_penalty([np.ones(2)], "a"), "l2_penalty: strength must be a number, got str"),
+    (lambda: cdl.he_initialization((2, 2), "a"), "he_initialization: n_in must be a number, got str"),
+    (lambda: cdl.EarlyStopping(min_delta="a"), "EarlyStopping: min_delta must be a number, got str"),
+    (lambda: cdl.gradient_descent([1.0], [1.0], "a"), "gradient_descent: learning_rate must be a number, got str"),
+], ids=lambda value: value.split(":")[0] if isinstance(value, str) else "")
+def test_options_that_are_no_numbers(use, words):
+    """Python's own words, about comparing int with str, did not say of what they spoke."""
+    with pytest.raises(TypeError, match=words):
+        use()
+
+
+def test_an_unknown_initializer_is_told_when_the_layer_is_made():
+    with pytest.raises(ValueError, match="Dense: unknown initializer 'he'"):
+        cdl.Dense(2, kernel_initializer="he")
+
+
+def test_a_number_has_no_axis():
+    """The known axes were said to be -0 to -1."""
+    with pytest.raises(ValueError, match=r"softmax: axis -1 is out of range for 0 axes \(a number has none\)"):
+        cdl.softmax(2.0)
+
+
+def test_gradient_descent_that_diverges_warns_of_nothing():
+    with warnings.catch_warnings(), pytest.raises(FloatingPointError, match="diverged"):
+        warnings.simplefilter("error")
+        cdl.gradient_descent(np.arange(40.0).reshape(20, 2), np.ones(20), learning_rate=1)

@@ -1,4 +1,4 @@
-"""What targets, probabilities and weights must hold. A pass at the speed of memory; the first value that is wrong is told."""
+"""What options, targets, probabilities and weights must hold; the first value that is wrong is told."""
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_any
 from cdl._core.kernels cimport REDUCE_MAX, REDUCE_MIN, K
@@ -18,6 +18,20 @@ cdef double extreme(int op, Tensor t) noexcept:
         return single
     K[t.kind].reduce_rows(op, t.ptr, NULL, &twofold, 1, t.size, t.size, 1)
     return twofold
+
+
+def number(x, str who, str name):
+    """x as a float; TypeError for what is no real number."""
+    if isinstance(x, (str, bytes)) or not hasattr(x, "__float__"):
+        raise TypeError(f"{who}: {name} must be a number, got {type(x).__name__}")
+    return float(x)
+
+
+def positive_integer(x, str who, str name):
+    """x as an int; ValueError for what is no integer of 1 or more."""
+    if isinstance(x, bool) or not hasattr(x, "__index__") or x < 1:
+        raise ValueError(f"{who}: {name} must be a positive integer, got {x!r}")
+    return int(x)
 
 
 def require(x, good, str who, str name, str wanted):

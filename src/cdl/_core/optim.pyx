@@ -17,6 +17,8 @@ from cdl._core.threads cimport run_tasks
 
 import numpy as np
 
+from cdl._core.check import number
+
 include "optim_pass.pxi"
 include "optim_group.pxi"
 

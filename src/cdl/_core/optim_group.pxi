@@ -51,10 +51,7 @@ cdef Tensor new_state(Tensor like, double start, int slot):
 
 cdef double checked_option(str who, str name, object value) except? -1:
     """The number of an option; TypeError where it is none, ValueError where it is out of its range."""
-    cdef double x
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
-        raise TypeError(f"{who}: {name} must be a number, got {type(value).__name__}")
-    x = float(value)
+    cdef double x = number(value, who, name)
     if name == "lr" and not (x > 0 and isfinite(x)):
         raise ValueError(f"{who}: lr must be above 0 and finite, got {value}")
     if name in FRACTIONS and not 0 <= x < 1:

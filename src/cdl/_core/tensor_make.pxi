@@ -139,7 +139,8 @@ cdef int normal_axis(object axis, int ndim, str who) except -1:
         except AttributeError:
             raise TypeError(f"{who}: an axis is an integer, got {type(axis).__name__}") from None
     if not -ndim <= k < ndim:
-        raise ValueError(f"{who}: axis {k} is out of range for {ndim} axes (-{ndim} to {ndim - 1})")
+        known = f"-{ndim} to {ndim - 1}" if ndim else "a number has none"
+        raise ValueError(f"{who}: axis {k} is out of range for {ndim} axes ({known})")
     return k + ndim if k < 0 else k
 
 

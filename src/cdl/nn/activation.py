@@ -3,6 +3,7 @@ from functools import partial
 
 import numpy as np
 
+from cdl._core.check import number, positive_integer
 from cdl._core.tensor import Tensor
 from cdl.nn.layer import Layer
 from cdl.ops import (
@@ -139,11 +140,9 @@ class PReLU(_Activation):
     function = staticmethod(prelu)
 
     def __init__(self, x=None, *, channels=1, initial=0.25):
-        if channels is not None and (isinstance(channels, bool) or not hasattr(channels, "__index__") or channels < 1):
-            raise ValueError(f"PReLU: channels must be a positive integer or None, got {channels!r}")
-        self._initial, self.slope = float(initial), None
+        self._initial, self.slope = number(initial, "PReLU", "initial"), None
         if channels is not None:
-            self._make(int(channels))
+            self._make(positive_integer(channels, "PReLU", "channels"))
 
     def _make(self, channels):
         self.slope = Tensor([self._initial] * channels, "float32", requires_grad=True)

@@ -1,9 +1,10 @@
 """The fully connected layer."""
 import numpy as np
 
+from cdl._core.check import positive_integer
 from cdl._core.dense import dense
 from cdl._core.tensor import Tensor
-from cdl.init import initialize
+from cdl.init import check_initializer, initialize
 from cdl.nn.activation import FUSED, ROWWISE, check_activation
 from cdl.nn.layer import Layer
 
@@ -56,24 +57,26 @@ class Dense(Layer):
 
     def __init__(self, units, activation=None, *, use_bias=True, in_features=None, kernel_initializer=None,
                  rng=None):
-        self.units = _positive(units, "units")
+        self.units = positive_integer(units, "Dense", "units")
         self.activation = activation
         check_activation(activation, "Dense")
         self._fused = activation if activation in FUSED else None
         self._rowwise = ROWWISE.get(activation)
+        if kernel_initializer is not None:
+            check_initializer(kernel_initializer, "Dense")
         self.use_bias = use_bias
         self._initializer = kernel_initializer
         self._rng = rng
         self.weight = self.bias = None
         if in_features is not None:
-            self.build((_positive(in_features, "in_features"),))
+            self.build((in_features,))
 
     def build(self, input_shape):
         if self.weight is not None:
             return
         if not input_shape or input_shape[-1] is None:
             raise ValueError(f"Dense: the input needs a last axis of known length, got shape {tuple(input_shape)}")
-        n_in = _positive(input_shape[-1], "in_features")
+        n_in = positive_integer(input_shape[-1], "Dense", "in_features")
         initializer = self._initializer
         if initializer is None:
             initializer = "he_normal" if self.activation in _HALVING else "lecun_normal"
@@ -103,9 +106,3 @@ class Dense(Layer):
         if self.weight is not None:
             config["in_features"] = self.weight.shape[0]
         return config
-
-
-def _positive(size, name):
-    if isinstance(size, bool) or not hasattr(size, "__index__") or size < 1:
-        raise ValueError(f"Dense: {name} must be a positive integer, got {size!r}")
-    return int(size)

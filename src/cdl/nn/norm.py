@@ -1,6 +1,7 @@
 """Normalisation layers."""
 import numpy as np
 
+from cdl._core.check import number, positive_integer
 from cdl._core.norm import batch_norm
 from cdl._core.tensor import Tensor
 from cdl.nn.layer import Layer
@@ -22,15 +23,13 @@ class _Norm(Layer):
         self.eps = eps
         self.affine = affine
         self.weight = self.bias = None
-        if not 0 <= eps < float("inf"):
+        if not 0 <= number(eps, type(self).__name__, "eps") < float("inf"):
             raise ValueError(f"{type(self).__name__}: eps must be a finite number >= 0, got {eps!r}")
         if dim is not None:
             self._make(self._checked(dim))
 
     def _checked(self, dim):
-        if isinstance(dim, bool) or not hasattr(dim, "__index__") or dim < 1:
-            raise ValueError(f"{type(self).__name__}: dim must be a positive integer, got {dim!r}")
-        return int(dim)
+        return positive_integer(dim, type(self).__name__, "dim")
 
     def _make(self, dim):
         self.dim = dim
@@ -118,7 +117,7 @@ class BatchNorm(_Norm):
     buffers = ("running_mean", "running_var")
 
     def __init__(self, dim=None, eps=1e-5, momentum=0.1, *, affine=True, activation=None):
-        if not 0 <= momentum <= 1:
+        if not 0 <= number(momentum, "BatchNorm", "momentum") <= 1:
             raise ValueError(f"BatchNorm: momentum must be 0 to 1, got {momentum!r}")
         if activation is not None and activation != "relu":
             raise ValueError(f'BatchNorm: activation must be None or "relu", got {activation!r}')
@@ -249,9 +248,7 @@ class GroupNorm(_Norm):
     """
 
     def __init__(self, groups=32, dim=None, eps=1e-5, *, affine=True):
-        if isinstance(groups, bool) or not hasattr(groups, "__index__") or groups < 1:
-            raise ValueError(f"GroupNorm: groups must be a positive integer, got {groups!r}")
-        self.groups = int(groups)
+        self.groups = positive_integer(groups, "GroupNorm", "groups")
         super().__init__(dim, eps, affine)
 
     def _checked(self, dim):

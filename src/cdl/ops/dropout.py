@@ -1,6 +1,7 @@
 """Dropout and its variants. The elements to drop follow from a key that is drawn once a call; no mask is stored."""
 import numpy as np
 
+from cdl._core.check import number
 from cdl._core.dropout import dropout as _dropout
 from cdl._core.dropout import unchanged as _unchanged
 from cdl._core.tensor import Tensor
@@ -13,8 +14,8 @@ _SATURATED = -1.0507009873554805 * 1.6732632423543772
 
 
 def check_drop_prob(drop_prob, who):
-    """Raise ValueError for what is no number in [0, 1)."""
-    if not 0 <= drop_prob < 1:
+    """Raise ValueError for a number outside [0, 1), TypeError for what is none."""
+    if not 0 <= number(drop_prob, who, "drop_prob") < 1:
         raise ValueError(f"{who}: drop_prob must be at least 0 and less than 1, got {drop_prob!r}")
 
 

@@ -1,6 +1,8 @@
 """Learning rates that change: functions of how many epochs, or steps, have passed."""
 import math
 
+from cdl._core.check import number
+
 __all__ = ["ConstantRate", "CosineDecay", "ExponentialDecay", "Schedule", "StepDecay", "WarmUp"]
 
 
@@ -24,9 +26,7 @@ class Schedule:
         if per not in ("epoch", "step"):
             raise ValueError(f"{type(self).__name__}: per must be 'epoch' or 'step', got {per!r}")
         for name, value in numbers.items():
-            if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
-                raise TypeError(f"{type(self).__name__}: {name} must be a number, got {type(value).__name__}")
-            if not (value > 0 and math.isfinite(value)):
+            if not 0 < number(value, type(self).__name__, name) < math.inf:
                 raise ValueError(f"{type(self).__name__}: {name} must be above 0 and finite, got {value}")
         self.per = per
         self.__dict__.update(numbers)
@@ -179,7 +179,7 @@ class WarmUp(Schedule):
     ----------
     lr : float above 0, or a schedule
         What it leads to.
-    length : int above 0
+    length : float above 0
     per : "epoch" or "step", optional
         What is counted. Default: that of the schedule, or "step" for a number.
 

@@ -1,6 +1,8 @@
 """Stopping a training run when it no longer gets better."""
 import math
 
+from cdl._core.check import number
+
 __all__ = ["EarlyStopping"]
 
 
@@ -52,7 +54,7 @@ class EarlyStopping:
     def __init__(self, monitor="val_loss", patience=5, min_delta=0.0, *, mode="auto", restore_best=True):
         if isinstance(patience, bool) or not hasattr(patience, "__index__") or patience < 0:
             raise ValueError(f"EarlyStopping: patience must be an integer, 0 or more, got {patience!r}")
-        if not 0 <= min_delta < math.inf:
+        if not 0 <= number(min_delta, "EarlyStopping", "min_delta") < math.inf:
             raise ValueError(f"EarlyStopping: min_delta must be 0 or more, got {min_delta!r}")
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"EarlyStopping: mode must be 'auto', 'min' or 'max', got {mode!r}")

@@ -1,6 +1,7 @@
 """Linear regression by plain gradient descent: the notes' first training loop."""
 import numpy as np
 
+from cdl._core.check import number
 from cdl.ops import matmul
 
 __all__ = ["gradient_descent"]
@@ -55,7 +56,8 @@ def gradient_descent(X, y, learning_rate=0.01, epochs=1000):
     X = X[:, None] if X.ndim == 1 else X
     if X.ndim != 2 or y.ndim not in (1, 2) or len(X) != len(y) or len(X) == 0:
         raise ValueError(f"gradient_descent: expected X (m, n) and y (m,) or (m, k) with m > 0, got {X.shape} and {y.shape}")
-    if not hasattr(epochs, "__index__") or epochs < 0 or not (callable(learning_rate) or 0 < learning_rate < np.inf):
+    rates = callable(learning_rate) or 0 < number(learning_rate, "gradient_descent", "learning_rate") < np.inf
+    if isinstance(epochs, bool) or not hasattr(epochs, "__index__") or epochs < 0 or not rates:
         raise ValueError("gradient_descent: epochs must be an integer ≥ 0 and learning_rate > 0 and finite, got "
                          f"{epochs!r} and {learning_rate!r}")
     targets = y.reshape(len(y), -1)
@@ -64,9 +66,10 @@ def gradient_descent(X, y, learning_rate=0.01, epochs=1000):
         rate = (learning_rate(epoch) if callable(learning_rate) else learning_rate) / len(X)
         if not rate >= 0:
             raise ValueError(f"gradient_descent: the schedule gave {rate * len(X)} at epoch {epoch}; it must be 0 or more")
-        error = matmul(X, W) + b - targets
-        W -= rate * matmul(X.T, error)
-        b -= rate * error.sum(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):      # told once, below
+            error = matmul(X, W) + b - targets
+            W -= rate * matmul(X.T, error)
+            b -= rate * error.sum(axis=0)
     if not (np.isfinite(W).all() and np.isfinite(b).all()):
         raise FloatingPointError(f"gradient_descent: diverged with learning_rate {learning_rate}; lower it, standardise X, "
                                  "or look for NaN in the data")
