@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import cdl
+from cdl.train.metrics import accuracy, binary_accuracy
 
 
 # --- layers -----------------------------------------------------------------------------------------------------------
@@ -83,6 +84,42 @@ def test_a_number_has_no_axis():
     """The known axes were said to be -0 to -1."""
     with pytest.raises(ValueError, match=r"softmax: axis -1 is out of range for 0 axes \(a number has none\)"):
         cdl.softmax(2.0)
+
+
+# --- fit and what is around it ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("options, error, words", [
+    ({"optimizer": cdl.Adam(cdl.Dense(2, in_features=3).parameters())}, ValueError, "none of this model's parameters"),
+    ({"optimizer": lambda parameters: None}, ValueError, "unknown optimizer None"),
+    ({"optimizer": ["adam"]}, ValueError, r"unknown optimizer \['adam'\]"),
+    ({"loss": ["mse"]}, ValueError, r"unknown loss \['mse'\]"),
+    ({"augment": 3}, TypeError, "augment must be a function, got 3"),
+    ({"penalty": 0.1}, TypeError, "penalty must be a function, got 0.1"),
+    ({"validation_split": "a"}, TypeError, "validation_split must be a number, got str"),
+], ids=lambda value: next(iter(value)) if isinstance(value, dict) else "")
+def test_options_of_fit_that_were_passed_over_or_not_named(options, error, words):
+    """The first one trained for all its epochs and changed nothing."""
+    model = cdl.Sequential([cdl.Dense(2)])
+    with pytest.raises(error, match=words):
+        model.fit(np.ones((4, 3)), np.ones((4, 2)), **{"loss": "mse", "progress": False} | options)
+
+
+def test_evaluate_speaks_of_itself():
+    with pytest.raises(ValueError, match="evaluate: unknown loss 'foo'"):
+        cdl.Sequential([cdl.Dense(2)]).evaluate(np.ones((4, 3)), np.ones((4, 2)), loss="foo")
+
+
+def test_figures_of_labels_of_another_shape():
+    """They were broadcast, and the share of a table of all labels against all predictions was returned."""
+    with pytest.raises(ValueError, match=r"binary_accuracy: expected labels of y_pred's shape \(2, 1\), got \(2,\)"):
+        binary_accuracy([0, 1], [[0.2], [0.8]])
+    with pytest.raises(ValueError, match=r"accuracy: expected labels of shape \(2,\) or one-hot rows of shape \(2, 2\), got"):
+        accuracy([[0], [1]], [[0.9, 0.1], [0.2, 0.8]])
+
+
+@pytest.mark.parametrize("shape", [4, (), "ab"])
+def test_summary_of_what_is_no_shape(shape):
+    with pytest.raises(ValueError, match="summary: input_shape must be that of a batch"):
+        cdl.Sequential([cdl.Dense(2)]).summary(shape)
 
 
 def test_gradient_descent_that_diverges_warns_of_nothing():

@@ -4,6 +4,7 @@ import math
 import numpy as np
 
 from cdl._core.batches import Batches
+from cdl._core.check import number, positive_integer
 from cdl._core.tape import enter_inference, leave_inference
 from cdl._core.tensor import Tensor
 from cdl.losses import LOSSES
@@ -80,7 +81,8 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     ------
     ValueError
         For no samples, x and y of different lengths, sizes that are not positive, weights that are negative, not finite
-        or not one for each sample, or if every parameter is frozen.
+        or not one for each sample, if every parameter is frozen, or if the optimizer has none of the model's parameters.
+        Also if the last batch of an epoch has one sample and the model a BatchNorm: another batch_size helps.
     TypeError
         For a callback that cannot be called, or a loss that returns no Tensor of one value.
     FloatingPointError
@@ -98,8 +100,9 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     True
     """
     x, y = _samples(x, y, "fit")
-    _positive(epochs, "epochs"), _positive(batch_size, "batch_size")
-    loss, callbacks, weights = _loss(loss), _callbacks(callbacks), weights_of(y, sample_weight, class_weight, "fit")
+    positive_integer(epochs, "fit", "epochs"), positive_integer(batch_size, "fit", "batch_size")
+    _functions(augment=augment, penalty=penalty)
+    loss, callbacks, weights = _loss(loss, "fit"), _callbacks(callbacks), weights_of(y, sample_weight, class_weight, "fit")
     x, y, weights, held_out = _held_out(x, y, weights, validation_data, validation_split)
     model.ensure_built(x)
     batches, rng = Batches((*_prepared(model, x, y), weights), batch_size), generator(rng)
@@ -192,8 +195,8 @@ def evaluate(model, x, y, *, loss, batch_size=_EVALUATED_BATCH, sample_weight=No
     ['accuracy', 'loss']
     """
     x, y = _samples(x, y, "evaluate")
-    _positive(batch_size, "batch_size", "evaluate")
-    weights, loss = weights_of(y, sample_weight, None, "evaluate"), _loss(loss)
+    positive_integer(batch_size, "evaluate", "batch_size")
+    weights, loss = weights_of(y, sample_weight, None, "evaluate"), _loss(loss, "evaluate")
     model.ensure_built(x)
     return _measured(model, *_prepared(model, x, y), weights, loss, batch_size)
 
@@ -229,7 +232,7 @@ def _held_out(x, y, weights, validation_data, validation_split):
         held_x, held_y = _samples(*validation_data[:2], "fit: validation_data")
         held_weights = weights_of(held_y, *(validation_data[2:] or (None,)), None, "fit: validation_data")
         return x, y, weights, (held_x, held_y, held_weights)
-    if not 0 <= validation_split < 1:
+    if not 0 <= number(validation_split, "fit", "validation_split") < 1:
         raise ValueError(f"fit: validation_split must be in [0, 1), got {validation_split!r}")
     if not validation_split:
         return x, y, weights, None
@@ -284,25 +287,31 @@ def as_parameters(model, array):
     return np.ascontiguousarray(array, dtype=parameters[0].dtype if parameters else np.float32)
 
 
-def _positive(value, name, who="fit"):
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-        raise ValueError(f"{who}: {name} must be a positive integer, got {value!r}")
+def _functions(**options):
+    for name, option in options.items():
+        if option is not None and not callable(option):
+            raise TypeError(f"fit: {name} must be a function, got {option!r}")
 
 
-def _loss(loss):
+def _loss(loss, who):
     if callable(loss):
         return loss
-    if loss not in LOSSES:
-        raise ValueError(f"fit: unknown loss {loss!r}; known are {', '.join(LOSSES)}, or pass a function "
+    if not isinstance(loss, str) or loss not in LOSSES:
+        raise ValueError(f"{who}: unknown loss {loss!r}; known are {', '.join(LOSSES)}, or pass a function "
                          "loss(y_true, y_pred)")
     return LOSSES[loss]
 
 
 def _optimizer(optimizer, model):
-    if isinstance(optimizer, Optimizer):
-        return optimizer
-    if callable(optimizer):
-        return optimizer(model.parameters())
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"fit: unknown optimizer {optimizer!r}; known are {', '.join(OPTIMIZERS)}, or pass one")
-    return OPTIMIZERS[optimizer](model.parameters())
+    parameters = model.parameters()
+    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
+        return OPTIMIZERS[optimizer](parameters)
+    made = optimizer(parameters) if callable(optimizer) else optimizer
+    if not hasattr(made, "step"):
+        raise ValueError(f"fit: unknown optimizer {made!r}; known are {', '.join(OPTIMIZERS)}, or pass one, or a function "
+                         "that makes one from the list of parameters")
+    own = {id(parameter) for parameter in parameters}
+    if isinstance(made, Optimizer) and own and not any(id(parameter) in own for parameter in made.params):
+        raise ValueError("fit: the optimizer has none of this model's parameters; make it from model.parameters(), or pass "
+                         "a function that does")
+    return made

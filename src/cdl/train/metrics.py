@@ -18,13 +18,21 @@ def accuracy(y_true, y_pred, *, sample_weight=None):
     sample_weight : array_like, optional
         How much each sample counts.
 
+    Raises
+    ------
+    ValueError
+        For labels of another shape.
+
     Examples
     --------
     >>> accuracy([0, 1], [[0.9, 0.1], [0.8, 0.2]])
     0.5
     """
     y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
-    labels = y_true.argmax(-1) if y_true.ndim == y_pred.ndim else y_true
+    labels = y_true.argmax(-1) if y_true.shape == y_pred.shape else y_true
+    if labels.shape != y_pred.shape[:-1]:
+        raise ValueError(f"accuracy: expected labels of shape {y_pred.shape[:-1]} or one-hot rows of shape {y_pred.shape}, "
+                         f"got {y_true.shape}")
     return _share(y_pred.argmax(-1) == labels, sample_weight)
 
 
@@ -36,7 +44,10 @@ def binary_accuracy(y_true, y_pred, *, sample_weight=None):
     >>> binary_accuracy([0, 1], [0.2, 0.4])
     0.5
     """
-    return _share((np.asarray(y_pred) > 0.5) == (np.asarray(y_true) > 0.5), sample_weight)
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if y_true.shape != y_pred.shape:
+        raise ValueError(f"binary_accuracy: expected labels of y_pred's shape {y_pred.shape}, got {y_true.shape}")
+    return _share((y_pred > 0.5) == (y_true > 0.5), sample_weight)
 
 
 def _share(right, sample_weight):

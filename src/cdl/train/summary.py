@@ -18,7 +18,7 @@ def summary(model, input_shape=None):
     RuntimeError
         If the model's sizes are not known and no input shape is given.
     ValueError
-        If an axis of the input shape other than the first is None.
+        If the input shape is no tuple, or an axis of it other than the first is None.
     """
     shapes = _shapes(model, input_shape)
     rows, seen = [], set()
@@ -76,6 +76,8 @@ def _shapes(model, input_shape):
             return _shapes(model, guess)
         except (TypeError, ValueError):     # the layer that told its size is not the first one of the forward
             return {}
+    if not isinstance(input_shape, (tuple, list)) or not input_shape:
+        raise ValueError(f"summary: input_shape must be that of a batch, such as (None, 64), got {input_shape!r}")
     batch, *rest = input_shape
     if None in rest:
         raise ValueError(f"summary: only the first axis of input_shape may be None, got {tuple(input_shape)}")
