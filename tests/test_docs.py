@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import cdl
+from cdl import losses, nn, optim
 
 ROOT = Path(__file__).parent.parent
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
@@ -99,6 +100,13 @@ def test_readme(clean):
         for node in ast.parse(block).body:
             compared += run_statement(node, block.splitlines()[node.end_lineno - 1], space)
     assert compared >= 2
+
+
+@pytest.mark.skipif(not (ROOT / "README.md").exists(), reason="needs the source tree")
+def test_readme_names_what_is_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What is in it")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", text))
+    assert sorted({*nn.__all__, *losses.__all__, *optim.__all__} - {"Optimizer", "Schedule"} - named) == []
 
 
 PAGES = sorted(p for top in (".", "bench") for p in (ROOT / top).glob("*.md"))
