@@ -1,10 +1,14 @@
 """Inputs that once went wrong in activations, normalisation, losses, optimizers or `fit`'s options, one test each."""
+import copy
+import json
+import pickle
 import warnings
 
 import numpy as np
 import pytest
 
 import cdl
+from cdl.io.safetensors import load_safetensors, save_safetensors
 from cdl.train.metrics import accuracy, binary_accuracy
 
 
@@ -40,6 +44,46 @@ def test_a_list_may_be_the_first_input(layer):
 def test_an_activation_is_named_by_a_string():
     with pytest.raises(ValueError, match=r"Dense: unknown activation \['relu'\]"):
         cdl.Dense(2, activation=["relu"])
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+def test_a_layer_that_is_used_twice_is_one_layer_after_loading(tmp_path):
+    """It was made twice, with equal weights, of which further training kept only one in step."""
+    twice, block = cdl.Dense(4, in_features=4), cdl.BatchNorm(4)
+    model = cdl.Sequential([cdl.Residual([twice, block], shortcut=twice), cdl.Sequential([cdl.ReLU(), twice]), block])
+    model.save(tmp_path / "m")
+    again = cdl.load(tmp_path / "m")
+    assert again[0].shortcut is again[0].body[0] is again[1][1] and again[2] is again[0].body[1]
+    assert again.count_parameters() == model.count_parameters() == 28
+    x = np.ones((2, 4), np.float32)
+    np.testing.assert_array_equal(again.predict(x), model.predict(x))
+
+
+@pytest.mark.parametrize("number", [0, 2, -1, "a", True, None])
+def test_a_layer_used_again_must_have_come_before(tmp_path, number):
+    cdl.Sequential([cdl.ReLU()] * 2).save(tmp_path / "m")
+    state, metadata = load_safetensors(tmp_path / "m")
+    description = json.loads(metadata["cdl"])
+    assert description["model"]["layers"][1] == {"again": 1}
+    description["model"]["layers"][1] = {"again": number}
+    save_safetensors(tmp_path / "m", state, metadata={"cdl": json.dumps(description)})
+    with pytest.raises(cdl.io.FileFormatError, match=f"there is no layer {number!r} to be used again"):
+        cdl.load(tmp_path / "m")
+
+
+# --- optimizers -------------------------------------------------------------------------------------------------------
+def test_an_optimizer_is_not_copied():
+    """The error spoke of a non-trivial __cinit__."""
+    optimizer = cdl.Adam([cdl.Tensor([1.0], requires_grad=True)])
+    for use in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match=r"Adam: an optimizer is not copied or pickled.* state_dict\(\)"):
+            use(optimizer)
+
+
+def test_a_number_of_updates_beyond_all_numbers():
+    optimizer = cdl.Adam([cdl.Tensor([1.0], requires_grad=True)])
+    with pytest.raises(ValueError, match=r"t of the state must be an integer from 0 to 2\*\*63 - 1"):
+        optimizer.load_state_dict(optimizer.state_dict() | {"t": 10**30})
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------

@@ -117,6 +117,11 @@ cdef class Fused:
         self._groups.append(new)
         self.tensors = tensors
 
+    def __reduce__(self):
+        who = type(self).__name__
+        raise TypeError(f"{who}: an optimizer is not copied or pickled, for it belongs to its parameters; make one for the "
+                        "copies, and give it this one's state_dict()")
+
     @property
     def params(self):
         """The parameters of all groups, in a new list."""

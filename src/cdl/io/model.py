@@ -12,9 +12,12 @@ VERSION = 1
 
 
 def describe(layer):
-    """A layer as plain values: its name and what makes it again. None where a class in it is not cdl's own."""
+    """A layer as plain values: its name and what makes it again. None where a class in it is not cdl's own.
+
+    A layer that is used again is {"again": its number}, counted from 0 in the order in which layers begin.
+    """
     try:
-        return _described(layer)
+        return _described(layer, {})
     except _NotOurs:
         return None
 
@@ -23,12 +26,16 @@ class _NotOurs(Exception):
     """A layer whose class no file can name."""
 
 
-def _described(value):
+def _described(value, numbers):
     if isinstance(value, Layer):
+        if id(value) in numbers:
+            return {"again": numbers[id(value)]}
+        numbers[id(value)] = len(numbers)
         if not type(value).__module__.startswith("cdl."):
             raise _NotOurs
-        return {"layer": type(value).__name__} | {name: _described(option) for name, option in value.config().items()}
-    return [_described(item) for item in value] if isinstance(value, (list, tuple)) else value
+        return {"layer": type(value).__name__} | {
+            name: _described(option, numbers) for name, option in value.config().items()}
+    return [_described(item, numbers) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def save_model(path, model, *, extra=None):

@@ -48,7 +48,7 @@ def load(path):
         raise FileFormatError(f"{path}: holds weights without a description; make the model and call its load(path)")
     try:
         with no_draws(sum(array.size for array in state.values())):
-            model = _make(description)
+            model = _make(description, [])
         model.load_state_dict(state)
     except (KeyError, TypeError, ValueError, RuntimeError, RecursionError, MemoryError) as error:
         raise FileFormatError(f"{path}: the description does not fit the weights: {error}") from None
@@ -56,16 +56,24 @@ def load(path):
     return model
 
 
-def _make(description):
-    options = dict(description)
+def _make(description, made):
+    """The layer of a description; `made` are those that have begun so far, None while they are not complete."""
+    options, number = dict(description), len(made)
     name = options.pop("layer")
     if name not in _LAYERS:
         raise ValueError(f"unknown layer {name!r}")
-    return _LAYERS[name](**{option: _value(value) for option, value in options.items()})
+    made.append(None)
+    made[number] = _LAYERS[name](**{option: _value(value, made) for option, value in options.items()})
+    return made[number]
 
 
-def _value(value):
+def _value(value, made):
     """A layer for each description in an option: the layers of a Sequential, the body of a Residual."""
     if isinstance(value, list):
-        return [_value(item) for item in value]
-    return _make(value) if isinstance(value, dict) and "layer" in value else value
+        return [_value(item, made) for item in value]
+    if isinstance(value, dict) and "again" in value:
+        again = value["again"]
+        if type(again) is not int or not 0 <= again < len(made) or made[again] is None:
+            raise ValueError(f"there is no layer {again!r} to be used again")
+        return made[again]
+    return _make(value, made) if isinstance(value, dict) and "layer" in value else value

@@ -118,8 +118,8 @@ class Optimizer(Fused):
             raise ValueError(f"{who}: the state is for {len(state['state'])} parameters in {len(state['groups'])} groups, "
                              f"there are {len(self.params)} in {len(groups)}")
         for name in ("t", "epoch"):
-            if not isinstance(state[name], (int, np.integer)) or state[name] < 0:
-                raise ValueError(f"{who}: {name} of the state must be an integer, 0 or more, got {state[name]!r}")
+            if not isinstance(state[name], (int, np.integer)) or not 0 <= state[name] < 2**63:
+                raise ValueError(f"{who}: {name} of the state must be an integer from 0 to 2**63 - 1, got {state[name]!r}")
         options, arrays = [], iter(zip(self.params, state["state"], strict=True))
         for i, (group, saved) in enumerate(zip(groups, state["groups"], strict=True)):
             _same_keys(who, f"group {i} of the state", saved, {"params", "scheduled", *group.keys()})
