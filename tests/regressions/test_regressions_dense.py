@@ -47,6 +47,12 @@ def test_an_activation_is_named_by_a_string():
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
+def test_sequential_says_how_an_activation_with_an_option_is_written():
+    """LeakyReLU(0.2) is a number; that Sequential got one said nothing of where it came from."""
+    with pytest.raises(TypeError, match=r"got .*0\.2.*; for the layer name the option, LeakyReLU\(slope=0\.2\)"):
+        cdl.Sequential([cdl.Dense(2), cdl.LeakyReLU(0.2)])
+
+
 def test_a_layer_that_is_used_twice_is_one_layer_after_loading(tmp_path):
     """It was made twice, with equal weights, of which further training kept only one in step."""
     twice, block = cdl.Dense(4, in_features=4), cdl.BatchNorm(4)

@@ -37,7 +37,11 @@ class Sequential(Model):
     @staticmethod
     def _check(layer):
         if not isinstance(layer, Layer):
-            hint = f"; write {layer.__name__}(…)" if isinstance(layer, type) and issubclass(layer, Layer) else ""
+            hint = ""
+            if isinstance(layer, type) and issubclass(layer, Layer):
+                hint = f"; write {layer.__name__}(…)"
+            elif hasattr(layer, "dtype"):
+                hint = ": an activation called on a value is the function; for the layer name the option, LeakyReLU(slope=0.2)"
             raise TypeError(f"Sequential: expected layers, got {layer!r}{hint}")
 
     def append(self, layer):
