@@ -93,6 +93,13 @@ def test_a_number_of_updates_beyond_all_numbers():
 
 
 # --- losses -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("labels", [[[0], [1]], [[0.0], [1.0]]])
+def test_cross_entropy_of_one_output(labels):
+    """Loss 0 and accuracy 1 from the first epoch on, whatever the labels: binary_cross_entropy was meant."""
+    with pytest.raises(ValueError, match="use binary_cross_entropy"):
+        cdl.Sequential([cdl.Dense(1)]).fit(np.ones((2, 3)), np.array(labels), loss="cross_entropy", progress=False)
+
+
 @pytest.mark.parametrize("length", [0.0, 1e-9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_vector_without_direction_has_no_gradient_of_the_cosine(length, dtype):

@@ -387,6 +387,9 @@ def cross_entropy(y_true, y_pred, double label_smoothing, ignore_index, class_we
         raise ValueError(f"cross_entropy: y_pred must have at least one row and one class, got shape {shape_of(x)}")
     n = x.dims[x.ndim - 1]
     labels = labels_of(y, x)
+    if n == 1 and not labels:
+        raise ValueError("cross_entropy: of one class there is nothing to learn, the loss is always 0; for one output and "
+                         "labels 0 and 1 use binary_cross_entropy")
     if reduction is not MEAN and reduction not in ("mean", "sum", "none"):
         raise ValueError(f"cross_entropy: reduction must be 'mean', 'sum' or 'none', got {reduction!r}")
     if not 0 <= label_smoothing <= 1:

@@ -96,7 +96,8 @@ def cross_entropy(y_true, y_pred, *, from_logits=True, label_smoothing=0.0, igno
     Raises
     ------
     ValueError
-        If the shapes do not fit, there are no rows, probabilities lie outside [0, 1] or are NaN, or weights are negative.
+        If the shapes do not fit, there are no rows, y_true holds probabilities of only one class, probabilities lie outside
+        [0, 1] or are NaN, or weights are negative.
     TypeError
         For labels that are not integers, and for a y_true that wants a gradient.
     IndexError
