@@ -220,15 +220,15 @@ def _regularised(d, drop_prob):
 def regularised(d):
     """Layers, loss, backward and Adam."""
     model, plain = _regularised(d, reference.DROP_PROB), _regularised(d, 0)
-    adam = cdl.Adam(model.parameters(), lr=reference.LEARNING_RATE)
+    x, y, adam = cdl.Tensor(d.x), cdl.Tensor(d.y), cdl.Adam(model.parameters(), lr=reference.LEARNING_RATE)
 
     def run():
         adam.zero_grad()
-        cdl.cross_entropy(d.y, model(d.x)).backward()
+        cdl.cross_entropy(y, model(x)).backward()
         adam.step()
 
     def outputs():
-        cdl.cross_entropy(d.y, plain(d.x)).backward()
+        cdl.cross_entropy(y, plain(x)).backward()
         running = [t for layer in plain if isinstance(layer, cdl.BatchNorm) for t in (layer.running_mean, layer.running_var)]
         learns = reference.learns(lambda: float(cdl.cross_entropy(d.y, model.predict(d.x))), run)
         return [*(np.asarray(p.grad) for p in plain.parameters()), *(t.data for t in running), learns]
