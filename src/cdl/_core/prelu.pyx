@@ -76,7 +76,7 @@ cdef class PReLUNode(Node):
 
 def prelu(x, slope):
     """x where x > 0, else slope x; slope has one element, or one for each of the last axis of x."""
-    cdef Tensor t = as_float(x, "prelu"), s = as_float(slope, "prelu"), dense, y
+    cdef Tensor t = as_float(x, "prelu"), s = as_float(slope, "prelu"), dense, each, y
     cdef size_t tasks
     cdef Job job
     if s.size != 1 and (s.ndim != 1 or t.ndim == 0 or s.dims[0] != t.dims[t.ndim - 1]):
@@ -88,7 +88,8 @@ def prelu(x, slope):
         s = as_float(s.numpy().astype(t.dtype), "prelu")
     dense, y = contiguous(t), empty_like(t)
     if t.size:
-        tasks = lay_out(&job, dense, contiguous(s))
+        each = contiguous(s)        # held until the tasks are done: a copy would be gone after the call
+        tasks = lay_out(&job, dense, each)
         job.out = y.ptr
         run_tasks(forward_task, &job, tasks, t.size * 0.0002)
     if recording(t) or recording(s):
