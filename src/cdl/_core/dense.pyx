@@ -8,7 +8,7 @@ from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_float, finish
 from cdl._core.gemm cimport Gemm, multiply
 from cdl._core.kernels cimport SAVED_X, UNARY_SAVED, K
-from cdl._core.tape cimport give, record, recording
+from cdl._core.tape cimport give, record, recording, room_for_dx
 from cdl._core.tensor cimport (F64, ITEMSIZE, MAXDIM, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like,
                                new_tensor, shape_of)
 from cdl._core.threads cimport run_tasks
@@ -64,7 +64,7 @@ cdef Tensor through_activation(Tensor y, Tensor z, Tensor g, int act, double p, 
     """g', and in the same pass the sum of its rows into db (unless None)."""
     cdef Py_ssize_t n = y.dims[y.ndim - 1], m = y.size // n if n else 0, chunks
     cdef Py_ssize_t[2] dims
-    cdef Tensor dz = g if act < 0 else empty_like(g), sums = None
+    cdef Tensor dz = g if act < 0 else room_for_dx(y, g), sums = None
     cdef Rows r
     if y.size == 0:
         if db is not None:

@@ -33,6 +33,7 @@ PEERS = {
     "numpy": Peer("NumPy", "peer_numpy", ("numpy",), uses_blas=True),
     "torch": Peer("torch", "peer_torch", ("torch",)),
     "torch-avx512": Peer("torch, MKL AVX-512", "peer_torch", ("torch",), (("CDL_BENCH_MKL", "avx512"),)),
+    "compile": Peer("torch.compile", "peer_compile", ("torch",)),
     "jax": Peer("JAX", "peer_jax", ("jax",)),
     "onnxruntime": Peer("ONNX Runtime", "peer_onnx", ("onnxruntime", "onnx")),
     "sklearn": Peer("scikit-learn", "peer_sklearn", ("sklearn",), uses_blas=True),

@@ -206,6 +206,36 @@ def step(d):
     return run, outputs
 
 
+def _regularised(d, drop_prob):
+    hidden = [layer for w in d.weights[:-1] for layer in (
+        cdl.Dense(w.shape[1], use_bias=False), cdl.BatchNorm(eps=reference.NORM_EPSILON, activation="relu"),
+        cdl.Dropout(drop_prob))]
+    model = cdl.Sequential([*hidden, cdl.Dense(d.weights[-1].shape[1])])
+    model.predict(d.x[:1])
+    for layer, w in zip((layer for layer in model if isinstance(layer, cdl.Dense)), d.weights, strict=True):
+        layer.weight.data[...] = w
+    return model
+
+
+def regularised(d):
+    """Layers, loss, backward and Adam."""
+    model, plain = _regularised(d, reference.DROP_PROB), _regularised(d, 0)
+    x, y, adam = cdl.Tensor(d.x), cdl.Tensor(d.y), cdl.Adam(model.parameters(), lr=reference.LEARNING_RATE)
+
+    def run():
+        adam.zero_grad()
+        cdl.cross_entropy(y, model(x)).backward()
+        adam.step()
+
+    def outputs():
+        cdl.cross_entropy(y, plain(x)).backward()
+        running = [t for layer in plain if isinstance(layer, cdl.BatchNorm) for t in (layer.running_mean, layer.running_var)]
+        learns = reference.learns(lambda: float(cdl.cross_entropy(d.y, model.predict(d.x))), run)
+        return [*(np.asarray(p.grad) for p in plain.parameters()), *(t.data for t in running), learns]
+
+    return run, outputs
+
+
 def update(d):
     """optimizer.step()."""
     params = [cdl.Tensor(p, requires_grad=True) for p in d.params]

@@ -212,6 +212,67 @@ def step(d):
     return run, outputs, lambda: jax.block_until_ready(state)
 
 
+def _hidden(x, params, drop_prob, key):
+    """Dropout of the ReLU of batch normalisation, and the statistics."""
+    w, gamma, beta = params
+    z = x @ w
+    mean = z.mean(axis=0)
+    var = jnp.square(z - mean).mean(axis=0)
+    h = jax.nn.relu((z - mean) * jax.lax.rsqrt(var + reference.NORM_EPSILON) * gamma + beta)
+    if drop_prob:
+        h = jnp.where(jax.random.bernoulli(key, 1 - drop_prob, h.shape), h / (1 - drop_prob), 0)
+    return h, (mean, var * (len(z) / (len(z) - 1)))
+
+
+def _regularised_loss(params, running, key, x, y, drop_prob):
+    """The loss, and the running statistics after this batch."""
+    moved = []
+    for i, key_of_layer in enumerate(jax.random.split(key, len(running) // 2)):
+        x, batch = _hidden(x, params[3 * i : 3 * i + 3], drop_prob, key_of_layer)
+        moved += [0.9 * old + 0.1 * new for old, new in zip(running[2 * i : 2 * i + 2], batch, strict=True)]
+    z = jax.nn.log_softmax(x @ params[-2] + params[-1])
+    return -jnp.take_along_axis(z, y[:, None], axis=1).mean(), moved
+
+
+def _loss_in_use(params, running, x, y):
+    for i in range(len(running) // 2):
+        (w, gamma, beta), (mean, var) = params[3 * i : 3 * i + 3], running[2 * i : 2 * i + 2]
+        x = jax.nn.relu((x @ w - mean) / jnp.sqrt(var + reference.NORM_EPSILON) * gamma + beta)
+    z = jax.nn.log_softmax(x @ params[-2] + params[-1])
+    return -jnp.take_along_axis(z, y[:, None], axis=1).mean()
+
+
+def regularised(d):
+    """The whole step compiled into one call that reuses the state's memory; the key of the draws is part of the state."""
+    params, running = [], []
+    for w in d.weights[:-1]:
+        params += [w, np.ones(w.shape[1], np.float32), np.zeros(w.shape[1], np.float32)]
+        running += [np.zeros(w.shape[1], np.float32), np.ones(w.shape[1], np.float32)]
+    params += [d.weights[-1], np.zeros(d.weights[-1].shape[1], np.float32)]
+    x, y = jax.device_put((d.x, d.y))
+    key = jax.random.key(0)
+
+    def step(state, x, y):
+        adam, running, key = state
+        key, draw = jax.random.split(key)
+        grads, running = jax.grad(_regularised_loss, has_aux=True)(adam[0], running, draw, x, y, reference.DROP_PROB)
+        return _adam(adam, grads), running, key
+
+    step = jax.jit(step, donate_argnums=0)
+    state = jax.device_put((_fresh(params), [jnp.array(a) for a in running], key))
+
+    def run():
+        nonlocal state
+        state = step(state, x, y)
+
+    def outputs():
+        grads, moved = jax.jit(jax.grad(lambda p, r: _regularised_loss(p, r, key, x, y, 0), has_aux=True))(params, running)
+        learns = reference.learns(lambda: float(_loss_in_use(state[0][0], state[1], x, y)), run)
+        return [*grads, *moved, learns]
+
+    return run, outputs, lambda: jax.block_until_ready(state)
+
+
 def update(d):
     """The update compiled into one call that reuses the memory of the parameters and the state."""
     rule = jax.jit({"Adam": _adam, "RMSprop": _rmsprop, "Momentum": _momentum}[d.rule], donate_argnums=0)

@@ -238,6 +238,45 @@ def step(d):
     return run, outputs
 
 
+def _regularised(d, drop_prob):
+    hidden = [layer for w in d.weights[:-1] for layer in (
+        torch.nn.Linear(*w.shape, bias=False), torch.nn.BatchNorm1d(w.shape[1], eps=reference.NORM_EPSILON),
+        torch.nn.ReLU(), torch.nn.Dropout(drop_prob))]
+    model = torch.nn.Sequential(*hidden, torch.nn.Linear(*d.weights[-1].shape))
+    model[-1].bias.data.zero_()
+    for layer, w in zip((layer for layer in model if isinstance(layer, torch.nn.Linear)), d.weights, strict=True):
+        layer.weight.data.copy_(torch.from_numpy(w.T))
+    return model
+
+
+def regularised(d, compiled=lambda f: f):
+    """The loop of the tutorial, with the fused Adam; `compiled` is what becomes of the network and its loss."""
+    model, plain = _regularised(d, reference.DROP_PROB), _regularised(d, 0)
+    x, y, adam = torch.from_numpy(d.x), torch.from_numpy(d.y), _adam(model)
+    loss, plain_loss = (compiled(lambda network=network: F.cross_entropy(network(x), y)) for network in (model, plain))
+
+    def run():
+        adam.zero_grad()
+        loss().backward()
+        adam.step()
+
+    def loss_in_use():
+        model.eval()
+        with torch.inference_mode():
+            value = F.cross_entropy(model(x), y).item()
+        model.train()
+        return value
+
+    def outputs():
+        plain_loss().backward()
+        running = [t for layer in plain if isinstance(layer, torch.nn.BatchNorm1d)
+                   for t in (layer.running_mean, layer.running_var)]
+        return [*_as_given(p.grad for p in plain.parameters()), *(t.numpy() for t in running),
+                reference.learns(loss_in_use, run)]
+
+    return run, outputs
+
+
 def update(d):
     """optimizer.step(), in the fastest of the forms that torch has for the rule on a CPU: fused, else one by one."""
     params = [torch.from_numpy(p.copy()).requires_grad_() for p in d.params]

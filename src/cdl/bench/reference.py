@@ -1,6 +1,7 @@
 """Inputs of every kind of work, and the answer in NumPy float64 written from the formula."""
 
 import gzip
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ NORM_EPSILON = 1e-5
 RHO, MOMENTUM = 0.9, 0.9
 EPOCHS, BATCH = 30, 32
 FIT_EPOCHS = 5
+DROP_PROB = 0.5
 CHECKED_STEPS = 10  # steps of a training row whose parameters are compared
 
 
@@ -52,14 +54,20 @@ def dense(m, k, n, act):
     return data, [FORWARD[act](z + data.b if act else z)]
 
 
+def _samples(rng, batch, inputs, outputs):
+    """Half of the rows are the other half again under other labels: the loss has a floor, and no gradient of an endless
+    training fades into subnormals, where every processor is slow.
+    """
+    half = rng.standard_normal(((batch + 1) // 2, inputs)).astype(np.float32)
+    return np.concatenate([half, half])[:batch], rng.integers(0, outputs, batch)
+
+
 def _network(batch, inputs, hidden, outputs):
     rng = np.random.default_rng(0)
-    # Half of the rows are the other half again under other labels: the loss has a floor, and no gradient of an
-    # endless training fades into subnormals, where every processor is slow.
-    half = rng.standard_normal(((batch + 1) // 2, inputs)).astype(np.float32)
+    x, y = _samples(rng, batch, inputs, outputs)
     return SimpleNamespace(
-        x=np.concatenate([half, half])[:batch],
-        y=rng.integers(0, outputs, batch),
+        x=x,
+        y=y,
         params=[
             (rng.standard_normal((inputs, hidden)) * np.sqrt(2 / inputs)).astype(np.float32),
             np.zeros(hidden, np.float32),
@@ -69,11 +77,8 @@ def _network(batch, inputs, hidden, outputs):
     )
 
 
-def loss_and_gradients(params, x, y):
-    """Mean cross-entropy of a ReLU network with one hidden layer, and its gradient by each parameter."""
-    w1, b1, w2, b2 = params
-    h = np.maximum(x @ w1 + b1, 0)
-    z = h @ w2 + b2
+def loss_and_slope(z, y):
+    """Mean cross-entropy of logits z, which are overwritten, and its gradient by them."""
     z -= z.max(axis=1, keepdims=True)
     p = np.exp(z)
     p /= p.sum(axis=1, keepdims=True)
@@ -81,6 +86,14 @@ def loss_and_gradients(params, x, y):
     loss = -np.log(p[np.arange(n), y]).mean()
     p[np.arange(n), y] -= 1
     p /= n
+    return loss, p
+
+
+def loss_and_gradients(params, x, y):
+    """Mean cross-entropy of a ReLU network with one hidden layer, and its gradient by each parameter."""
+    w1, b1, w2, b2 = params
+    h = np.maximum(x @ w1 + b1, 0)
+    loss, p = loss_and_slope(h @ w2 + b2, y)
     dh = p @ w2.T
     dh *= h > 0
     return loss, [x.T @ dh, dh.sum(axis=0), h.T @ p, p.sum(axis=0)]
@@ -163,6 +176,46 @@ def step(*args):
     for _ in range(CHECKED_STEPS):
         adam.update(params, loss_and_gradients(params, data.x.astype(float), data.y)[1])
     return data, params
+
+
+def regularised(batch, inputs, hidden, outputs):
+    """Linear, normalisation, ReLU and dropout, twice, and a linear layer with a bias: its gradients without dropout, the
+    running statistics after that step, and whether the steps that drop learn.
+    """
+    rng = np.random.default_rng(0)
+    sizes = (inputs, hidden, hidden, outputs)
+    x, y = _samples(rng, batch, inputs, outputs)
+    weights = [(rng.standard_normal((i, o)) * np.sqrt(2 / i)).astype(np.float32) for i, o in pairwise(sizes)]
+    grads, statistics = regularised_gradients([w.astype(float) for w in weights], x.astype(float), y)
+    return SimpleNamespace(x=x, y=y, weights=weights), [*grads, *statistics, np.array(True)]
+
+
+def regularised_gradients(weights, x, y):
+    """Gradients in the order of the layers (weight, gamma, beta; weight, bias), running means and variances likewise."""
+    *hidden, last = weights
+    kept, statistics, grads = [], [], []
+    for w in hidden:
+        z = x @ w
+        one, zero = np.ones(w.shape[1]), np.zeros(w.shape[1])
+        h = norm_and_gradients(z, one, zero, z, 0)[0]
+        statistics += [0.1 * z.mean(axis=0), 0.9 + 0.1 * z.var(axis=0, ddof=1)]
+        kept.append((x, w, z, h, one, zero))
+        x = np.maximum(h, 0)
+    dz = loss_and_slope(x @ last, y)[1]
+    grads, dx = [x.T @ dz, dz.sum(axis=0)], dz @ last.T
+    for x, w, z, h, one, zero in reversed(kept):
+        _, dz, dgamma, dbeta = norm_and_gradients(z, one, zero, dx * (h > 0), 0)
+        grads[:0] = [x.T @ dz, dgamma, dbeta]
+        dx = dz @ w.T
+    return grads, statistics
+
+
+def learns(loss, steps):
+    """Whether loss() falls by a tenth at least over steps()."""
+    before = loss()
+    for _ in range(CHECKED_STEPS):
+        steps()
+    return np.array(loss() < 0.9 * before)
 
 
 def predict(*args):
