@@ -25,6 +25,7 @@ cdef extern from "gemm.h" nogil:
 cdef enum:
     PAGE = 4096
     CHUNK_BYTES = 4096          # k x item of packed operands: k = 1024 in float32 had 95 % where 512 had 93 and 384 90
+    TURNED_CHUNK_BYTES = 1536   # the same where a is transposed: every step of k is a line or two of the 768 of L1
     GROUP_BYTES = 3 << 18       # of packed b: 8 panels at k = 768, in L2 while all rows of a pass by
     BLOCK_BYTES = 1 << 19       # of a block of a beside b in place, half of an L2 cache of 1 MB: the rest is for b and c
     PACKED_A_BYTES = 1 << 22    # of a packed block of a: each block packs b anew, which costs a 100th of 1024 rows
@@ -114,6 +115,8 @@ cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
     cdef const char* b
     if not plan.pack_b and g.k * n * item > WHOLE_B_BYTES:
         chunk = min(chunk, max(SLAB_BYTES // (n * item), 8))
+    elif plan.pack_b and g.a_row == 1:
+        chunk = min(chunk, TURNED_CHUNK_BYTES // item)
     chunk = even_part(g.k, chunk, 1) if g.k else 1
     if plan.pack_b:
         high = PACKED_A_BYTES
