@@ -103,21 +103,27 @@ cdef void pack_rows(const Gemm* g, const char* a, Py_ssize_t height, Py_ssize_t 
         K[g.kind].gemm_pack(height, depth, a, g.a_row, g.a_col, packed, a_row, PANEL)
 
 
+cdef Py_ssize_t steps_at_once(const Plan* plan, Py_ssize_t n) noexcept nogil:
+    """How many steps of k a block of n columns is taken through before the next rows and columns have their turn."""
+    cdef const Gemm* g = &plan.g
+    cdef Py_ssize_t item = ITEMSIZE[g.kind], most = CHUNK_BYTES // item
+    if not plan.pack_b and g.k * n * item > WHOLE_B_BYTES:
+        most = min(most, max(SLAB_BYTES // (n * item), 8))
+    elif plan.pack_b and g.a_row == 1:
+        most = min(most, TURNED_CHUNK_BYTES // item)
+    return even_part(g.k, most, 1) if g.k else 1
+
+
 cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     """Rows i to i + m and columns j to j + n of c, in blocks that fit the caches."""
     cdef const Gemm* g = &plan.g
     cdef Py_ssize_t item = ITEMSIZE[g.kind], p, jj, ii, depth, width, height, panel = PANEL
-    cdef Py_ssize_t chunk = CHUNK_BYTES // item
-    cdef Py_ssize_t high = BLOCK_BYTES, wide = MOST_COLUMNS, b_row = g.b_row, a_row = g.a_row, a_col = g.a_col
+    cdef Py_ssize_t chunk = steps_at_once(plan, n), high = BLOCK_BYTES, wide = MOST_COLUMNS
+    cdef Py_ssize_t b_row = g.b_row, a_row = g.a_row, a_col = g.a_col
     cdef char* packed_a = NULL
     cdef char* packed_b = NULL
     cdef const char* a
     cdef const char* b
-    if not plan.pack_b and g.k * n * item > WHOLE_B_BYTES:
-        chunk = min(chunk, max(SLAB_BYTES // (n * item), 8))
-    elif plan.pack_b and g.a_row == 1:
-        chunk = min(chunk, TURNED_CHUNK_BYTES // item)
-    chunk = even_part(g.k, chunk, 1) if g.k else 1
     if plan.pack_b:
         high = PACKED_A_BYTES
         wide = max(GROUP_BYTES // (chunk * PANEL * item), 1) * PANEL

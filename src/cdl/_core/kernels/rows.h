@@ -138,22 +138,15 @@ VEC size_t until_aligned(const real *y, int stream) {
          i += step_, step_ = VLEN)
 
 VEC void v_put(real *p, vec a, size_t n, int stream) {
-#if defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE4_1__)
-    if (stream && n >= VLEN) {
-        X(stream)(p, a);
-        return;
-    }
-#endif
-    v_store_n(p, a, n);
+    if (stream && n >= VLEN)
+        v_stream(p, a);
+    else
+        v_store_n(p, a, n);
 }
 
 /* After the last streaming store of a kernel: other threads see them in order with what follows */
 VEC void stream_end(int stream) {
-#if defined(__AVX512F__) || defined(__AVX2__) || defined(__SSE4_1__)
     if (stream)
-        _mm_sfence();
-#else
-    (void)stream;
-#endif
+        v_stream_end();
 }
 #endif
