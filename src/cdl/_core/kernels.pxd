@@ -36,6 +36,10 @@ cdef extern from "kernels.h" nogil:
         const void* rest
         double rest_sum
 
+    ctypedef struct cdl_windows:
+        size_t H, W, C, P, Q, R, S, first, channels
+        Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
+
     ctypedef struct cdl_tiles:
         size_t height, width, channels, count, across
         Py_ssize_t top, left
@@ -142,6 +146,11 @@ cdef extern from "kernels.h" nogil:
                                   size_t n, double eps, int centred) noexcept nogil
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
+        void (*conv_windows)(const cdl_windows* w, const void* x, size_t row, size_t rows, size_t column, size_t columns,
+                             void* target, Py_ssize_t target_row) noexcept nogil
+        void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                          Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
+                          int accumulate) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
         void (*winograd_input)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,

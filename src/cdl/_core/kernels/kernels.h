@@ -58,6 +58,12 @@ typedef struct cdl_targets {
     double rest_sum;
 } cdl_targets;
 
+/* Windows of R x S pixels over images (N, H, W, C), of which they take `channels` channels from `first` on (conv.c). */
+typedef struct cdl_windows {
+    size_t H, W, C, P, Q, R, S, first, channels;
+    ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left;
+} cdl_windows;
+
 /* How images (height, width, channels) are cut into tiles that lie 4 pixels apart (winograd.c): `count` to an image,
  * `across` side by side, the first of them beginning `top` rows above the image and `left` columns before it. */
 typedef struct cdl_tiles {

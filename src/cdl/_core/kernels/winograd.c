@@ -1,14 +1,14 @@
-/* The transforms of Winograd's convolution F(4x4, 3x3): 6 x 6 pixels d of an image and the taps w of a 3 x 3 filter give
- * 4 x 4 pixels of the result by 36 products for each pair of channels where the sum itself takes 144,
+/* The transforms of Winograd's convolution F(4x4, 3x3): 6 x 6 pixels d of an image and the taps w of a 3 x 3 filter
+ * give 4 x 4 pixels of the result by 36 products for each pair of channels where the sum itself takes 144,
  *
  *     y = At [(G w Gt) . (Bt d B)] A,    dw = Gt [(Bt d B) . (A g At)] G
  *
  * (Lavin and Gray 2016; the products are matrix products over channels or tiles, see winograd.pyx). The polynomials
- * behind it are evaluated at 0, +-a, +-b and infinity with a = 1/sqrt(2) and b = sqrt(2): as many operations as with the
- * usual 1 and 2, a third of their rounding error. Each transform takes a vector of channels at a time.
+ * behind it are evaluated at 0, +-a, +-b and infinity with a = 1/sqrt(2) and b = sqrt(2): as many operations as with
+ * the usual 1 and 2, a third of their rounding error. Each transform takes a vector of channels at a time.
  *
- * Transformed arrays lie as 36 planes, one a point, `plane` elements apart, of rows `row` apart; rows of the transformed
- * image and of the products are tiles, those of the transformed filter are input channels. */
+ * Transformed arrays lie as 36 planes, one a point, `plane` elements apart, of rows `row` apart; rows of the
+ * transformed image and of the products are tiles, those of the transformed filter are input channels. */
 #include "vec.h"
 
 #define POINTS 6
@@ -70,8 +70,8 @@ VEC void transform_sums(vec *t, const size_t step) {
     t[2 * step] = t[5 * step] + sum_a * R(-1. / 3) + sum_b * R(1. / 3);
 }
 
-/* Where the size x size pixels of a tile are, at pixel[p] + (channel & inside[p]): so those outside of the image can all
- * be one other vector, without a branch. */
+/* Where the size x size pixels of a tile are, at pixel[p] + (channel & inside[p]): so those outside of the image can
+ * all be one other vector, without a branch. */
 typedef struct {
     real *pixel[POINTS * POINTS];
     size_t inside[POINTS * POINTS]; /* all bits, or none */
