@@ -32,11 +32,16 @@ cdef enum:
     POINTS = 36
     LINE = 64               # bytes between planes: they fall into different sets of the caches
     BLOCK_TILES = 32        # tiles of a block: more push the filter out of L2, fewer have it transformed more often
-    FEW_TILES = 16          # with so few the columns of a slice are twice as many
+    FEW_TILES = 6           # for so few rows there are tiles of registers that are twice as wide
     SLICE_BYTES = 5 << 16   # of a slice of the transformed filter
     WHOLE_BYTES = 5 << 18   # of a filter that is transformed as a whole
     PART = 64               # rows and columns of a task's part of the gradient of w
     STEP_TILES = 48         # of float32 in one step of its products
+    # Beside the sum itself (conv_rows), per vector of the filter: pixels that take it as long as the transforms of the
+    # filter, which are 5.5 a tile for its products (bench/NOTES.md); and channels that a transformed tile must be shared by.
+    FILTER = 36
+    TURNED_FILTER = 60      # transposed, or made of sums
+    LEAST_DEPTH = 16
     SPAN = 2048             # tiles summed one after the other: then the filter's gradient gets the sums
 
 cdef bint enabled = True
@@ -311,11 +316,14 @@ cdef int winograd_weights(const Conv* c, const char* x, const char* g, char* dw)
 
 # --- whether to use it ------------------------------------------------------------------------------------------------
 cdef bint winograd_serves(const Conv* c, int direction) noexcept nogil:
-    if not enabled or c.R != 3 or c.S != 3 or c.groups != 1 or c.kind > F64:
+    cdef bint forward = direction == FORWARD
+    cdef Py_ssize_t rows = c.H if direction == INPUT else c.P, columns = c.W if direction == INPUT else c.Q
+    cdef Py_ssize_t tiles = c.N * ceil_div(rows, 4) * ceil_div(columns, 4)
+    if not enabled or c.R != 3 or c.S != 3 or c.groups != 1 or (c.K if direction == INPUT else c.C) < LEAST_DEPTH:
         return False
     if c.stride_h != 1 or c.stride_w != 1 or c.dilation_h != 1 or c.dilation_w != 1:
         return False
-    return True
+    return 2 * c.N * rows * columns > 11 * tiles + 2 * (FILTER if forward else TURNED_FILTER)
 
 
 def set_winograd(on):
