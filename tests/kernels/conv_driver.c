@@ -1,7 +1,7 @@
-/* uses: conv.c
+/* uses: conv.c conv_rows.c
  *
  * The matrix of windows against its definition, for any strides, dilations and paddings, any part of its rows and
- * columns; nothing outside of the arrays is touched.
+ * columns; sums of products of overlapping rows against plain loops. Nothing outside of the arrays is touched.
  */
 #include "driver.h"
 #include "gemm.h"
