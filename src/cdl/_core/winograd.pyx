@@ -19,7 +19,7 @@ from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_float
 from cdl._core.kernels cimport K, cdl_tiles
 from cdl._core.memory cimport pool_alloc, pool_free
-from cdl._core.tensor cimport F64, ITEMSIZE, Tensor, new_tensor
+from cdl._core.tensor cimport ITEMSIZE, Tensor, new_tensor
 from cdl._core.threads cimport parallel_for, threads_for
 
 from cdl._core.kernels import UNARY
@@ -128,7 +128,7 @@ cdef void filter_task(void* job, size_t task) noexcept nogil:
 cdef void multiply_columns(const Job* j, Py_ssize_t tile, Py_ssize_t tiles, Py_ssize_t column, const char* v, char* u,
                            char* scratch, char* m) noexcept nogil:
     """One slice's width of columns of the result for a block of tiles."""
-    cdef Py_ssize_t item = ITEMSIZE[j.kind], n = min(j.width, j.columns - column), d, depth, p, slices = 0
+    cdef Py_ssize_t item = ITEMSIZE[j.kind], n = min(j.width, j.columns - column), d, depth, p
     cdef Py_ssize_t row = row_of(j.kind, j.depth), v_plane = plane_of(j.kind, tiles, row) * item
     cdef Py_ssize_t u_plane = plane_of(j.kind, j.chunk, j.width) * item, m_plane = plane_of(j.kind, tiles, j.width) * item
     d = 0
@@ -331,8 +331,8 @@ def set_winograd(on):
 
     F(4x4, 3x3) makes 4 x 4 pixels of the result with 36 multiplications for each pair of channels instead of 144. Its
     transforms round more: in float32 the largest error over max|y| is 1.2e-6 to 4.3e-6 for images of 64 to 512 channels, of
-    the sum itself 0.7e-6 to 3e-6, for the gradients alike; in float64 2e-15 to 7e-15. A NaN or an infinity in x, which the sum keeps to the 3 x 3 pixels around it, becomes NaN in all pixels
-    of the tiles of 4 x 4 that see it. Switched on at first.
+    the sum itself 0.7e-6 to 3e-6, for the gradients alike; in float64 2e-15 to 7e-15. A NaN or an infinity in x, which the
+    sum keeps to the 3 x 3 pixels around it, is NaN in all pixels of the tiles of 4 x 4 that see it. Switched on at first.
 
     Parameters
     ----------
