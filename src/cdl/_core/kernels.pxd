@@ -36,6 +36,11 @@ cdef extern from "kernels.h" nogil:
         const void* rest
         double rest_sum
 
+    ctypedef struct cdl_pool:
+        size_t H, W, C, P, Q, R, S
+        Py_ssize_t stride_h, stride_w, top, left
+    enum: POOL_SLACK "CDL_POOL_SLACK"
+
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
         unary_backward_t* unary_backward
@@ -138,6 +143,14 @@ cdef extern from "kernels.h" nogil:
                                   size_t n, double eps, int centred) noexcept nogil
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
+        void (*max_pool_forward)(const cdl_pool* w, const void* x, void* y, void* index, size_t row,
+                                 size_t rows) noexcept nogil
+        void (*max_pool_backward)(const cdl_pool* w, const void* index, const void* g, void* dx, size_t row, size_t rows,
+                                  int stream) noexcept nogil
+        void (*avg_pool_forward)(const cdl_pool* w, const void* x, void* y, size_t row, size_t rows,
+                                 double scale) noexcept nogil
+        void (*avg_pool_backward)(const cdl_pool* w, const void* g, void* dx, size_t row, size_t rows, double scale,
+                                  int stream) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
 

@@ -8,6 +8,7 @@ from cdl.ops import activation, binary, custom, gemm, index, products, protocol,
 from cdl.ops import dropout as _dropout
 from cdl.ops import einsum as _einsum
 from cdl.ops import norm as _norm
+from cdl.ops import pool as _pool
 from cdl.ops import softmax as _softmax
 from cdl.ops.activation import *
 from cdl.ops.binary import *
@@ -17,14 +18,15 @@ from cdl.ops.einsum import *
 from cdl.ops.gemm import *
 from cdl.ops.index import *
 from cdl.ops.norm import *
+from cdl.ops.pool import *
 from cdl.ops.products import *
 from cdl.ops.reduce import *
 from cdl.ops.shape import *
 from cdl.ops.softmax import *
 from cdl.ops.unary import *
 
-_FAMILIES = (activation, binary, custom, _dropout, _einsum, gemm, index, _norm, products, protocol, reduce, shape, _softmax,
-             unary)
+_FAMILIES = (activation, binary, custom, _dropout, _einsum, gemm, index, _norm, _pool, products, protocol, reduce, shape,
+             _softmax, unary)
 
 
 def _install(family):
@@ -46,4 +48,6 @@ _AS_IN_NUMPY = {
     "add", "argmin", "ceil", "divide", "exp2", "expand_dims", "expm1", "flip", "floor", "log10", "log1p", "log2", "moveaxis",
     "multiply", "negative", "outer", "reciprocal", "round", "sign", "squeeze", "subtract", "swapaxes", "tensordot",
 }
-__all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY]
+# Functions on images, which users meet as layers, are also reached as cdl.ops.…
+_AS_LAYERS = set(_pool.__all__)
+__all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY | _AS_LAYERS]
