@@ -66,6 +66,12 @@ typedef struct cdl_pool {
 /* Elements at the end of a row of max pooling's index that belong to nobody: the longest vector's lanes. */
 enum { CDL_POOL_SLACK = 16 };
 
+/* Windows of R x S pixels over images (N, H, W, C), of which they take `channels` channels from `first` on (conv.c). */
+typedef struct cdl_windows {
+    size_t H, W, C, P, Q, R, S, first, channels;
+    ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left;
+} cdl_windows;
+
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
     cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];
