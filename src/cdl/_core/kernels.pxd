@@ -1,5 +1,5 @@
 # The C kernel table as Cython sees it; the C compiler checks each slot against kernels.def.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "kernels.h" nogil:
     enum: CDL_UNARY_COUNT
@@ -35,6 +35,11 @@ cdef extern from "kernels.h" nogil:
         const void* hot
         const void* rest
         double rest_sum
+
+    ctypedef struct cdl_pool:
+        size_t H, W, C, P, Q, R, S
+        Py_ssize_t stride_h, stride_w, top, left
+    enum: POOL_SLACK "CDL_POOL_SLACK"
 
     ctypedef struct cdl_windows:
         size_t H, W, C, P, Q, R, S, first, channels
@@ -142,10 +147,26 @@ cdef extern from "kernels.h" nogil:
                            size_t rows, size_t cols, size_t group, int frozen) noexcept nogil
         void (*norm_backward)(const void* x, const void* g, const void* coef, const void* pulls, void* dx, size_t rows,
                               size_t cols, int relu) noexcept nogil
+        void (*norm_add_forward)(const void* x, const void* added, const void* coef, void* y, uint16_t* kept, size_t rows,
+                                 size_t cols, int relu) noexcept nogil
+        void (*norm_add_slopes)(const void* x, const void* g, const uint16_t* kept, const void* coef, void* sums,
+                                void* dadded, size_t rows, size_t cols) noexcept nogil
         void (*norm_rows_forward)(const void* x, const void* gamma, const void* beta, void* y, void* stat, size_t rows,
                                   size_t n, double eps, int centred) noexcept nogil
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
+        void (*resize_forward)(const void* top, const void* bottom, double weight, const int64_t* low,
+                               const double* share, void* y, size_t Q, size_t last, size_t C) noexcept nogil
+        void (*resize_backward)(const void* g, double weight, const int64_t* low, const double* share, void* dx, size_t Q,
+                                size_t last, size_t C) noexcept nogil
+        void (*max_pool_forward)(const cdl_pool* w, const void* x, void* y, void* index, size_t row,
+                                 size_t rows) noexcept nogil
+        void (*max_pool_backward)(const cdl_pool* w, const void* index, const void* g, void* dx, size_t row, size_t rows,
+                                  int stream) noexcept nogil
+        void (*avg_pool_forward)(const cdl_pool* w, const void* x, void* y, size_t row, size_t rows,
+                                 double scale) noexcept nogil
+        void (*avg_pool_backward)(const cdl_pool* w, const void* g, void* dx, size_t row, size_t rows, double scale,
+                                  int stream) noexcept nogil
         void (*conv_windows)(const cdl_windows* w, const void* x, size_t row, size_t rows, size_t column, size_t columns,
                              void* target, Py_ssize_t target_row) noexcept nogil
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,

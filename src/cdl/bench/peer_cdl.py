@@ -11,6 +11,9 @@ from cdl._core import kernels
 from . import reference
 from .images_cdl import conv as conv
 from .images_cdl import conv_grad as conv_grad
+from .images_cdl import image_norm_grad as image_norm_grad
+from .images_cdl import pool_grad as pool_grad
+from .images_cdl import upsample_grad as upsample_grad
 from .rows import IDIOMS
 
 

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from . import reference
 from .images_torch import conv as conv
 from .images_torch import conv_grad as conv_grad
+from .images_torch import image_norm_grad as image_norm_grad
+from .images_torch import pool_grad as pool_grad
+from .images_torch import upsample_grad as upsample_grad
 
 FORWARD = {
     None: lambda z: z,

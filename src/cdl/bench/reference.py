@@ -9,6 +9,9 @@ import numpy as np
 
 from .reference_images import conv as conv
 from .reference_images import conv_grad as conv_grad
+from .reference_images import image_norm_grad as image_norm_grad
+from .reference_images import pool_grad as pool_grad
+from .reference_images import upsample_grad as upsample_grad
 from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
