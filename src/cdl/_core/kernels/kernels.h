@@ -58,6 +58,14 @@ typedef struct cdl_targets {
     double rest_sum;
 } cdl_targets;
 
+/* Where the pixels of a picture (P, Q, C) are read in one of (H, W, C): see image_place (augment.c). */
+typedef struct cdl_placing {
+    size_t H, W, C, P, Q;
+    double y[3], x[3], fill;
+    int edge; /* what is read outside of it: cdl_edge */
+} cdl_placing;
+enum cdl_edge { CDL_EDGE_FILL, CDL_EDGE_NEAREST, CDL_EDGE_MIRROR };
+
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
     cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];
