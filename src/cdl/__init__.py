@@ -15,6 +15,7 @@ from cdl.losses import *
 from cdl.models import Residual, Sequential, load
 from cdl.nn import *
 from cdl.ops import *
+from cdl.ops.conv import conv_output_size
 from cdl.optim import *
 from cdl.random import seed
 from cdl.train.early_stopping import EarlyStopping
@@ -25,7 +26,8 @@ from cdl.train.model import Model
 __version__ = "0.1.0"
 
 __all__ = [
-    "EarlyStopping", "GradientError", "Model", "Residual", "Sequential", "Tensor", "clear_memory", "evaluate",
+    "EarlyStopping", "GradientError", "Model", "Residual", "Sequential", "Tensor", "clear_memory", "conv_output_size",
+    "evaluate",
     "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats",
     "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad",
     "xavier_initialization",

@@ -89,7 +89,7 @@ cdef Tensor through_activation(Tensor y, Tensor z, Tensor g, int act, double p, 
     return dz
 
 
-cdef Gemm plain(int kind, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, char* c) noexcept:
+cdef Gemm plain(int kind, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, char* c) noexcept nogil:
     """c (m, n) without bias or activation; the operands are still to be set."""
     cdef Gemm g
     g.kind, g.m, g.n, g.k, g.c, g.c_row = kind, m, n, k, c, n
@@ -185,23 +185,30 @@ cdef Tensor apply(Tensor x, Tensor w, Tensor b, int act, double p, double q):
     return y
 
 
-def dense(x, w, b=None, act=None, p=None, double q=0.0):
-    """y = act(x w + b); see `cdl.dense`. `act` is a name in `kernels.UNARY`, p and q are its parameters."""
-    cdef Tensor tx = as_float(x, "dense"), tw = as_float(w, "dense"), tb = None if b is None else as_float(b, "dense")
-    cdef int kind = max(tx.kind, tw.kind), index = -1
-    cdef bint as_tensor = type(x) is Tensor or type(w) is Tensor or type(b) is Tensor
+cdef int act_of(object act, object p, str who, double* first) except -2:
+    cdef int index = -1
+    first[0] = 0
     if act is not None:
         found = OPS.get(act)
         if found is None:
-            raise ValueError(f"dense: act must be None or one of {', '.join(UNARY)}, got {act!r}")
+            raise ValueError(f"{who}: act must be None or one of {', '.join(UNARY)}, got {act!r}")
         index = found
-    cdef double first = 0.0
     if p is not None:
-        first = p
+        first[0] = p
     elif index == LEAKY_RELU:
-        first = 0.01
+        first[0] = 0.01
     elif index == ELU:
-        first = 1.0
+        first[0] = 1.0
+    return index
+
+
+def dense(x, w, b=None, act=None, p=None, double q=0.0):
+    """y = act(x w + b); see `cdl.dense`. `act` is a name in `kernels.UNARY`, p and q are its parameters."""
+    cdef Tensor tx = as_float(x, "dense"), tw = as_float(w, "dense"), tb = None if b is None else as_float(b, "dense")
+    cdef int kind = max(tx.kind, tw.kind), index
+    cdef bint as_tensor = type(x) is Tensor or type(w) is Tensor or type(b) is Tensor
+    cdef double first
+    index = act_of(act, p, "dense", &first)
     if tb is not None:
         kind = max(kind, tb.kind)
         tb = cast(tb, kind)

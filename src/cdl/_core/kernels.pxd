@@ -42,6 +42,10 @@ cdef extern from "kernels.h" nogil:
         double fill
         int edge
 
+    ctypedef struct cdl_windows:
+        size_t H, W, C, P, Q, R, S, first, channels
+        Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
+
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
         unary_backward_t* unary_backward
@@ -144,6 +148,8 @@ cdef extern from "kernels.h" nogil:
                                   size_t n, double eps, int centred) noexcept nogil
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
+        void (*conv_windows)(const cdl_windows* w, const void* x, size_t row, size_t rows, size_t column, size_t columns,
+                             void* target, Py_ssize_t target_row) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
         void (*image_place)(const cdl_placing* s, const void* x, int bytes, void* y) noexcept nogil

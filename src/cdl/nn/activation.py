@@ -34,6 +34,8 @@ FUSED = {"elu": elu, "gelu": gelu, "gelu_tanh": partial(gelu, approximate="tanh"
          "relu": relu, "relu6": relu6, "sigmoid": sigmoid, "silu": silu, "softplus": softplus, "tanh": tanh}
 # … and these take its rows afterwards.
 ROWWISE = {"log_softmax": log_softmax, "softmax": softmax}
+# Those that pass about half of their input on: their layers start with He's draws, the others with Xavier's.
+HALVING = {"elu", "gelu", "gelu_tanh", "hard_swish", "leaky_relu", "relu", "relu6", "silu", "softplus"}
 
 
 _NOTHING = np.zeros((0,) * 8)       # no element, but any axis

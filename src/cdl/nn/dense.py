@@ -5,13 +5,10 @@ from cdl._core.check import positive_integer
 from cdl._core.dense import dense
 from cdl._core.tensor import Tensor
 from cdl.init import check_initializer, initialize
-from cdl.nn.activation import FUSED, ROWWISE, check_activation
+from cdl.nn.activation import FUSED, HALVING, ROWWISE, check_activation
 from cdl.nn.layer import Layer
 
 __all__ = ["Dense"]
-
-# Activations that pass about half of their input on: their layers start with He's draws, the others with Xavier's.
-_HALVING = {"elu", "gelu", "gelu_tanh", "hard_swish", "leaky_relu", "relu", "relu6", "silu", "softplus"}
 
 
 class Dense(Layer):
@@ -79,7 +76,7 @@ class Dense(Layer):
         n_in = positive_integer(input_shape[-1], "Dense", "in_features")
         initializer = self._initializer
         if initializer is None:
-            initializer = "he_normal" if self.activation in _HALVING else "lecun_normal"
+            initializer = "he_normal" if self.activation in HALVING else "lecun_normal"
         self.weight = Tensor(initialize(initializer, (n_in, self.units), rng=self._rng), "float32", requires_grad=True)
         if self.use_bias:
             self.bias = Tensor([0.0] * self.units, "float32", requires_grad=True)

@@ -4,13 +4,14 @@ Each module lists its public functions in `__all__`, its methods of Tensor in `M
 answers for in `NUMPY`; this file brings them together.
 """
 from cdl._core.tensor import METHODS, Tensor
-from cdl.ops import activation, binary, custom, gemm, index, products, protocol, reduce, shape, unary
+from cdl.ops import activation, binary, conv, custom, gemm, index, products, protocol, reduce, shape, unary
 from cdl.ops import dropout as _dropout
 from cdl.ops import einsum as _einsum
 from cdl.ops import norm as _norm
 from cdl.ops import softmax as _softmax
 from cdl.ops.activation import *
 from cdl.ops.binary import *
+from cdl.ops.conv import *
 from cdl.ops.custom import *
 from cdl.ops.dropout import *
 from cdl.ops.einsum import *
@@ -23,8 +24,8 @@ from cdl.ops.shape import *
 from cdl.ops.softmax import *
 from cdl.ops.unary import *
 
-_FAMILIES = (activation, binary, custom, _dropout, _einsum, gemm, index, _norm, products, protocol, reduce, shape, _softmax,
-             unary)
+_FAMILIES = (activation, binary, conv, custom, _dropout, _einsum, gemm, index, _norm, products, protocol, reduce, shape,
+             _softmax, unary)
 
 
 def _install(family):
@@ -46,4 +47,6 @@ _AS_IN_NUMPY = {
     "add", "argmin", "ceil", "divide", "exp2", "expand_dims", "expm1", "flip", "floor", "log10", "log1p", "log2", "moveaxis",
     "multiply", "negative", "outer", "reciprocal", "round", "sign", "squeeze", "subtract", "swapaxes", "tensordot",
 }
-__all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY]
+# What layers are made of; a model names the layers.
+_FOR_LAYERS = {"conv1d", "conv2d", "conv_transpose2d"}
+__all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY | _FOR_LAYERS]

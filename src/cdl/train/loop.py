@@ -106,21 +106,14 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     positive_integer(epochs, "fit", "epochs")
     _functions(augment=augment, penalty=penalty)
     loss, callbacks = _loss(loss, "fit"), _callbacks(callbacks)
+    options = dict(batch_size=batch_size, sample_weight=sample_weight, class_weight=class_weight, shuffle=shuffle, rng=rng,
+                   validation_split=validation_split or None)
     if isinstance(x, Loader) and y is None:
-        _left_to_the_loader(batch_size=batch_size, sample_weight=sample_weight, class_weight=class_weight, shuffle=shuffle,
-                            rng=rng, validation_split=validation_split or None)
-        batches, samples, shuffle = Loaded(model, x, "fit", tensors=True), x.samples, False
+        _left_to_the_loader("fit", options)
+        batches, samples, reorder = Loaded(model, x, "fit", tensors=True), x.samples, None
         held_out = _validation(model, validation_data)
     else:
-        x, y = checked(x, y, "fit")
-        batch_size = _TRAINED_BATCH if batch_size is None else positive_integer(batch_size, "fit", "batch_size")
-        weights = weights_of(y, sample_weight, class_weight, "fit")
-        x, y, weights, held_out = _held_out(x, y, weights, validation_data, validation_split)
-        model.ensure_built(x)
-        batches, samples, rng = Batches((*prepared(model, x, y), weights), batch_size), len(x), generator(rng)
-        held_out = Slices(*prepared(model, *held_out[:2]), held_out[2], _EVALUATED_BATCH) if held_out else \
-            _validation(model, validation_data)
-        shuffle = shuffle is None or shuffle
+        batches, samples, reorder, held_out = _from_arrays(model, *checked(x, y, "fit"), validation_data, **options)
     optimizer = _optimizer(optimizer, model)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("fit: every parameter is frozen; call unfreeze() on the layers to be trained")
@@ -129,8 +122,8 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     try:
         _call(callbacks, "on_fit_begin", model)
         for epoch in range(epochs):
-            if shuffle:
-                batches.shuffle(rng)
+            if reorder is not None:
+                batches.shuffle(reorder)
             with Progress(samples, label=f"epoch {epoch + 1}/{epochs}", enabled=progress) as bar:
                 figures = {"loss": _epoch(model, batches, loss, optimizer, augment, penalty, bar)}
                 if not math.isfinite(figures["loss"]):
@@ -210,7 +203,7 @@ def evaluate(model, x, y=None, *, loss, batch_size=None, sample_weight=None):
     """
     loss = _loss(loss, "evaluate")
     if isinstance(x, Loader) and y is None:
-        _left_to_the_loader("evaluate", batch_size=batch_size, sample_weight=sample_weight)
+        _left_to_the_loader("evaluate", dict(batch_size=batch_size, sample_weight=sample_weight))
         return _measured(model, Loaded(model, x, "evaluate"), loss)
     x, y = checked(x, y, "evaluate")
     batch_size = _EVALUATED_BATCH if batch_size is None else positive_integer(batch_size, "evaluate", "batch_size")
@@ -239,7 +232,7 @@ def _measured(model, batches, loss):
     return {name: total / counted for name, total in totals.items()}
 
 
-def _left_to_the_loader(who="fit", **options):
+def _left_to_the_loader(who, options):
     """Refuse options that would be heard by nobody."""
     given = [name for name, value in options.items() if value is not None]
     if given:
@@ -247,31 +240,37 @@ def _left_to_the_loader(who="fit", **options):
                          "batch_size, shuffle and rng, and weights of samples as its third array")
 
 
-def _validation(model, validation_data):
-    """The batches to evaluate after every epoch when they are not a share of the samples, or None."""
-    if validation_data is None or isinstance(validation_data, Loader):
-        return validation_data and Loaded(model, validation_data, "fit: validation_data")
-    x, y, weights = _validation_arrays(validation_data)
+def _from_arrays(model, x, y, validation_data, *, batch_size, sample_weight, class_weight, shuffle, rng, validation_split):
+    """Batches, the number of samples, the generator of their orders (or None), and the batches to evaluate (or None)."""
+    batch_size = _TRAINED_BATCH if batch_size is None else positive_integer(batch_size, "fit", "batch_size")
+    weights = weights_of(y, sample_weight, class_weight, "fit")
+    if validation_data is not None and validation_split:
+        raise ValueError("fit: give validation_data or validation_split, not both")
+    if validation_split:
+        (x, y, weights), validation_data = _held_out(x, y, weights, validation_split)
+    model.ensure_built(x)
+    held_out = _validation(model, validation_data)
+    batches = Batches((*prepared(model, x, y), weights), batch_size)
+    return batches, len(x), generator(rng) if shuffle is None or shuffle else None, held_out
+
+
+def _validation(model, data):
+    """The batches to evaluate after every epoch, or None."""
+    if data is None:
+        return None
+    if isinstance(data, Loader):
+        return Loaded(model, data, "fit: validation_data")
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise ValueError("fit: validation_data must be (x, y), (x, y, sample_weight) or a Loader")
+    x, y = checked(*data[:2], "fit: validation_data")
+    weights = weights_of(y, *(data[2:] or (None,)), None, "fit: validation_data")
     return Slices(*prepared(model, x, y), weights, _EVALUATED_BATCH)
 
 
-def _validation_arrays(validation_data):
-    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-        raise ValueError("fit: validation_data must be (x, y), (x, y, sample_weight) or a Loader")
-    x, y = checked(*validation_data[:2], "fit: validation_data")
-    return x, y, weights_of(y, *(validation_data[2:] or (None,)), None, "fit: validation_data")
-
-
-def _held_out(x, y, weights, validation_data, validation_split):
-    """Samples, targets and weights to train on, and those (or None) to evaluate after every epoch."""
-    if validation_data is not None:
-        if validation_split:
-            raise ValueError("fit: give validation_data or validation_split, not both")
-        return x, y, weights, None if isinstance(validation_data, Loader) else _validation_arrays(validation_data)
+def _held_out(x, y, weights, validation_split):
+    """Samples, targets and weights to train on, and those to evaluate after every epoch."""
     if not 0 <= number(validation_split, "fit", "validation_split") < 1:
         raise ValueError(f"fit: validation_split must be in [0, 1), got {validation_split!r}")
-    if not validation_split:
-        return x, y, weights, None
     kept = len(x) - round(len(x) * validation_split)
     if not 0 < kept < len(x):
         raise ValueError(f"fit: validation_split {validation_split:g} of {len(x)} samples leaves none to "
@@ -281,7 +280,7 @@ def _held_out(x, y, weights, validation_data, validation_split):
     for part in (train[2], held[2]):
         if part is not None and not part.any():
             raise ValueError("fit: validation_split leaves only samples of weight 0 on one side")
-    return *train, held
+    return train, held
 
 
 def _callbacks(callbacks):

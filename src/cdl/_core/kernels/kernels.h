@@ -66,6 +66,12 @@ typedef struct cdl_placing {
 } cdl_placing;
 enum cdl_edge { CDL_EDGE_FILL, CDL_EDGE_NEAREST, CDL_EDGE_MIRROR };
 
+/* Windows of R x S pixels over images (N, H, W, C), of which they take `channels` channels from `first` on (conv.c). */
+typedef struct cdl_windows {
+    size_t H, W, C, P, Q, R, S, first, channels;
+    ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left;
+} cdl_windows;
+
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
     cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];

@@ -1,0 +1,281 @@
+"""Convolution of images, y = act(x * w + b + added): which algorithm, and the ops on the tape.
+
+x is (N, H, W, C), w (R, S, C / groups, K), b (K), y and added (N, P, Q, K). Backward, with g' = g act'(…): dx is the
+convolution of g' with w turned round, dw[r, s] the products of the pixels that tap (r, s) saw with g', db the sum of g'
+over the pixels, dadded = g'. A transposed convolution is the input gradient as an op of its own.
+
+A kernel of one pixel with stride 1 is a matrix product as it stands; anything else goes by conv_direct.
+"""
+cimport cython
+from libc.string cimport memset
+
+from cdl._core.cast cimport cast
+from cdl._core.conv_direct cimport direct_forward, direct_input, direct_weights
+from cdl._core.conv_shape cimport Conv, Finish, finish_elements
+from cdl._core.copy cimport contiguous
+from cdl._core.dense cimport act_of, plain, through_activation
+from cdl._core.gate cimport as_float, finish
+from cdl._core.gemm cimport Gemm, gemm
+from cdl._core.kernels cimport SAVED_X, UNARY_SAVED
+from cdl._core.tape cimport give, record, recording
+from cdl._core.tensor cimport (ITEMSIZE, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, new_tensor, shape_of)
+from cdl._core.threads cimport parallel_for, threads_for
+
+include "conv_check.pxi"
+
+
+# --- the choice -------------------------------------------------------------------------------------------------------
+cdef inline bint is_product(const Conv* c) noexcept nogil:
+    """Does every output pixel see one input pixel, the one at its own place?"""
+    return (c.R == 1 and c.S == 1 and c.groups == 1 and c.stride_h == 1 and c.stride_w == 1 and c.H == c.P and c.W == c.Q
+            and c.top == 0 and c.left == 0)
+
+
+cdef struct Rest:
+    # `added` and act for a whole result, where its algorithm does not see to them
+    const Conv* c
+    const Finish* f
+    char* y
+    Py_ssize_t block, size
+
+
+cdef void rest_task(void* job, size_t task) noexcept nogil:
+    cdef Rest* j = <Rest*>job
+    cdef Py_ssize_t first = <Py_ssize_t>task * j.block
+    finish_elements(j.c.kind, j.f, j.y, first, min(j.block, j.size - first))
+
+
+cdef int product_forward(const Conv* c, const Finish* f, const char* x, const char* w, char* y) noexcept nogil:
+    cdef Gemm g = plain(c.kind, c.N * c.P * c.Q, c.K, c.C, y)
+    cdef Rest rest = Rest(c, f, y, 1 << 14, g.m * g.n)
+    g.a, g.a_row, g.a_col, g.b, g.b_row, g.b_col, g.bias, g.z = x, g.k, 1, w, g.n, 1, f.bias, f.z
+    if f.added == NULL:
+        g.act, g.p, g.q = f.act, f.p, f.q
+    if gemm(&g) < 0:
+        return -1
+    if f.added != NULL:
+        parallel_for(rest_task, &rest, (rest.size + rest.block - 1) // rest.block, threads_for(rest.size * 1e-4))
+    return 0
+
+
+cdef int product_input(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
+    cdef Gemm p = plain(c.kind, c.N * c.P * c.Q, c.C, c.K, dx)
+    p.a, p.a_row, p.a_col, p.b, p.b_row, p.b_col = g, p.k, 1, w, 1, p.k
+    return gemm(&p)
+
+
+cdef int product_weights(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil:
+    cdef Gemm p = plain(c.kind, c.C, c.K, c.N * c.P * c.Q, dw)
+    p.a, p.a_row, p.a_col, p.b, p.b_row, p.b_col = x, 1, p.m, g, p.n, 1
+    return gemm(&p)
+
+
+cdef int forward_by_choice(const Conv* c, const Finish* f, const char* x, const char* w, char* y) noexcept nogil:
+    if is_product(c):
+        return product_forward(c, f, x, w, y)
+    return direct_forward(c, f, x, w, y)
+
+
+cdef int input_by_choice(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
+    if is_product(c):
+        return product_input(c, g, w, dx)
+    return direct_input(c, g, w, dx)
+
+
+cdef int weights_by_choice(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil:
+    if is_product(c):
+        return product_weights(c, x, g, dw)
+    return direct_weights(c, x, g, dw)
+
+
+cdef inline bint is_brief(const Conv* c) noexcept:
+    """Is it over before other threads could have made use of the GIL?"""
+    return c.N * c.P * c.Q * c.K * c.R * c.S * (c.C // c.groups) < 200_000
+
+
+cdef int no_memory(const Conv* c) except -1:
+    raise MemoryError(f"convolution: no memory to pack ({c.R}, {c.S}, {c.C // c.groups}, {c.K}) weights or windows of "
+                      f"({c.N}, {c.H}, {c.W}, {c.C}) images")
+
+
+cdef int conv_forward(const Conv* c, const Finish* f, const char* x, const char* w, char* y) except -1:
+    cdef int status = 0
+    if c.N * c.P * c.Q * c.K == 0:
+        return 0
+    if is_brief(c):
+        status = forward_by_choice(c, f, x, w, y)
+    else:
+        with nogil:
+            status = forward_by_choice(c, f, x, w, y)
+    return no_memory(c) if status < 0 else 0
+
+
+cdef int conv_input(const Conv* c, const char* g, const char* w, char* dx) except -1:
+    cdef int status = 0
+    cdef Py_ssize_t size = c.N * c.H * c.W * c.C
+    if size == 0:
+        return 0
+    if c.K == 0:
+        memset(dx, 0, size * ITEMSIZE[c.kind])
+        return 0
+    if is_brief(c):
+        status = input_by_choice(c, g, w, dx)
+    else:
+        with nogil:
+            status = input_by_choice(c, g, w, dx)
+    return no_memory(c) if status < 0 else 0
+
+
+cdef int conv_weights(const Conv* c, const char* x, const char* g, char* dw) except -1:
+    cdef int status = 0
+    cdef Py_ssize_t size = c.R * c.S * (c.C // c.groups) * c.K
+    if size == 0:
+        return 0
+    if c.N == 0:
+        memset(dw, 0, size * ITEMSIZE[c.kind])
+        return 0
+    if is_brief(c):
+        status = weights_by_choice(c, x, g, dw)
+    else:
+        with nogil:
+            status = weights_by_choice(c, x, g, dw)
+    return no_memory(c) if status < 0 else 0
+
+
+# --- convolution ------------------------------------------------------------------------------------------------------
+@cython.final
+@cython.no_gc
+cdef class ConvNode(Node):
+    cdef Conv shape
+    cdef Tensor z       # where act's derivative is a function of it
+    cdef int act
+    cdef double p, q
+
+    cdef int backward(self, Tensor y, Tensor g) except -1:
+        cdef Tensor x = self.a, w = self.b, b = self.c, added = None if self.more is None else self.more[0]
+        cdef Tensor db = None, dz, dx, dw, dense_x = x, dense_w = w
+        if b is not None and b.needs_grad:
+            db = empty_like(b)
+        dz = through_activation(y, self.z, g, self.act, self.p, self.q, db)
+        if db is not None:
+            give(b, db, True)
+        if w.needs_grad:
+            dense_x = contiguous(x)
+            dw = empty_like(w)
+            conv_weights(&self.shape, dense_x.ptr, dz.ptr, dw.ptr)
+            give(w, dw, True)
+        if x.needs_grad:
+            dense_w = contiguous(w)
+            dx = empty_like(x)
+            conv_input(&self.shape, dz.ptr, dense_w.ptr, dx.ptr)
+            give(x, dx, True)
+        if added is not None and added.needs_grad:
+            give(added, dz, dz is not g or y.grad_owned)
+        return 0
+
+    cdef void release(self):
+        self.z = None
+        Node.release(self)
+
+
+cdef Tensor apply(Conv* c, Tensor x, Tensor w, Tensor b, Tensor added, int act, double p, double q):
+    """act(x * w + b + added), recorded; all of one kind, of the shapes that c says."""
+    cdef Tensor y, z = None, dense_x = contiguous(x), dense_w = contiguous(w), bias = None, past = None
+    cdef Py_ssize_t[4] dims
+    cdef Finish f
+    cdef ConvNode node
+    cdef bint record_it = (recording(x) or recording(w) or (b is not None and recording(b))
+                           or (added is not None and recording(added)))
+    dims[0], dims[1], dims[2], dims[3] = c.N, c.P, c.Q, c.K
+    y = new_tensor(c.kind, 4, dims)
+    f.bias = f.added = f.z = NULL
+    f.act, f.p, f.q = act, p, q
+    if b is not None:
+        bias = contiguous(b)
+        f.bias = bias.ptr
+    if added is not None:
+        past = contiguous(added)
+        f.added = past.ptr
+    if record_it and act >= 0 and UNARY_SAVED[act] & SAVED_X:
+        z = empty_like(y)
+        f.z = z.ptr
+    conv_forward(c, &f, dense_x.ptr, dense_w.ptr, y.ptr)
+    if record_it:
+        node = ConvNode.__new__(ConvNode)
+        node.shape, node.act, node.p, node.q, node.z = c[0], act, p, q, z
+        record(y, node, (READS_A if w.needs_grad else READS_NONE) | (READS_B if x.needs_grad else READS_NONE), x, w, b,
+               None if added is None else (added,))
+    return y
+
+
+def conv2d(x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, act=None, added=None, p=None, double q=0.0):
+    """act(x * w + b + added); see `cdl.ops.conv2d`."""
+    cdef Tensor tx = as_float(x, "conv2d"), tw = as_float(w, "conv2d"), tb = None, past = None
+    cdef int kind = max(tx.kind, tw.kind), index
+    cdef bint as_tensor = type(x) is Tensor or type(w) is Tensor or type(b) is Tensor or type(added) is Tensor
+    cdef double first
+    cdef Conv c
+    index = act_of(act, p, "conv2d", &first)
+    if b is not None:
+        tb = as_float(b, "conv2d")
+        kind = max(kind, tb.kind)
+    if added is not None:
+        past = as_float(added, "conv2d")
+        kind = max(kind, past.kind)
+    c = shape_for(tx, tw, tb, past, stride, padding, dilation, groups)
+    c.kind = kind
+    tx, tw = cast(tx, kind), cast(tw, kind)
+    return finish(apply(&c, tx, tw, None if tb is None else cast(tb, kind), None if past is None else cast(past, kind),
+                        index, first, q), as_tensor)
+
+
+# --- transposed convolution -------------------------------------------------------------------------------------------
+@cython.final
+@cython.no_gc
+cdef class TransposeNode(Node):
+    cdef Conv shape     # that of the convolution which takes y back to x
+
+    cdef int backward(self, Tensor y, Tensor g) except -1:
+        cdef Tensor x = self.a, w = self.b, dx, dw, dense_x, dense_w
+        cdef Finish f
+        if w.needs_grad:
+            dense_x = contiguous(x)
+            dw = empty_like(w)
+            conv_weights(&self.shape, g.ptr, dense_x.ptr, dw.ptr)
+            give(w, dw, True)
+        if x.needs_grad:
+            dense_w = contiguous(w)
+            dx = empty_like(x)
+            f.bias = f.added = f.z = NULL
+            f.act, f.p, f.q = -1, 0, 0
+            conv_forward(&self.shape, &f, g.ptr, dense_w.ptr, dx.ptr)
+            give(x, dx, True)
+        return 0
+
+
+def conv_transpose2d(x, w, stride=1, padding="valid", output_padding=0, dilation=1, groups=1):
+    """The input gradient of a convolution as an op; see `cdl.ops.conv_transpose2d`."""
+    cdef Tensor tx = as_float(x, "conv_transpose2d"), tw = as_float(w, "conv_transpose2d"), y, dense_x, dense_w
+    cdef int kind = max(tx.kind, tw.kind)
+    cdef bint as_tensor = type(x) is Tensor or type(w) is Tensor
+    cdef Py_ssize_t[4] dims
+    cdef TransposeNode node
+    cdef Conv c = transposed_shape(tx, tw, stride, padding, output_padding, dilation, groups)
+    c.kind = kind
+    tx, tw = cast(tx, kind), cast(tw, kind)
+    dense_x, dense_w = contiguous(tx), contiguous(tw)
+    dims[0], dims[1], dims[2], dims[3] = c.N, c.H, c.W, c.C
+    y = new_tensor(kind, 4, dims)
+    conv_input(&c, dense_x.ptr, dense_w.ptr, y.ptr)
+    if recording(tx) or recording(tw):
+        node = TransposeNode.__new__(TransposeNode)
+        node.shape = c
+        record(y, node, (READS_A if tw.needs_grad else READS_NONE) | (READS_B if tx.needs_grad else READS_NONE), tx, tw)
+    return finish(y, as_tensor)
+
+
+def conv_output_size(W, F, P=0, S=1):
+    """(W - F + 2 P) / S + 1; see `cdl.conv_output_size`."""
+    return output_size(length_of(W, "conv_output_size", "W", 0), length_of(F, "conv_output_size", "F", 1),
+                       2 * length_of(P, "conv_output_size", "P", 0), length_of(S, "conv_output_size", "S", 1),
+                       "conv_output_size", "W")

@@ -1,0 +1,66 @@
+/* uses: conv.c
+ *
+ * The matrix of windows against its definition, for any strides, dilations and paddings, any part of its rows and
+ * columns; nothing outside of the arrays is touched.
+ */
+#include "driver.h"
+
+#define KERNEL_ROW(name, args) void KERNEL(name) args;
+#include "kernels.def"
+#undef KERNEL_ROW
+
+static size_t below(size_t n) {
+    return (size_t)uniform(0, (double)n);
+}
+
+static real element(const cdl_windows *w, const real *x, size_t row, size_t column) {
+    const size_t q = row % w->Q, p = row / w->Q % w->P, n = row / w->Q / w->P;
+    const size_t c = column % w->channels, s = column / w->channels % w->S, r = column / w->channels / w->S;
+    const ptrdiff_t h = (ptrdiff_t)p * w->stride_h + (ptrdiff_t)r * w->dilation_h - w->top;
+    const ptrdiff_t v = (ptrdiff_t)q * w->stride_w + (ptrdiff_t)s * w->dilation_w - w->left;
+    if (h < 0 || h >= (ptrdiff_t)w->H || v < 0 || v >= (ptrdiff_t)w->W)
+        return 0;
+    return x[((n * w->H + (size_t)h) * w->W + (size_t)v) * w->C + w->first + c];
+}
+
+static void compare(const cdl_windows *w, size_t images, char *first, char *second, int at_end) {
+    const size_t all = w->R * w->S * w->channels, rows = images * w->P * w->Q;
+    const size_t row = below(rows), column = below(all), height = 1 + below(rows - row),
+                 width = 1 + below(all - column);
+    const size_t size = images * w->H * w->W * w->C;
+    if (size * sizeof(real) > GUARDED_BYTES || height * width * sizeof(real) > GUARDED_BYTES)
+        return;
+    real *x = placed(first, size, at_end), *target = placed(second, height * width, at_end);
+    for (size_t i = 0; i < size; i++)
+        x[i] = (real)uniform(-1, 1);
+    KERNEL(conv_windows)(w, x, row, height, column, width, target, (ptrdiff_t)width);
+    int good = 1;
+    for (size_t i = 0; i < height; i++)
+        for (size_t j = 0; j < width; j++)
+            good &= target[i * width + j] == element(w, x, row + i, column + j);
+    check(good, "conv_windows: the windows, zeros outside of the image");
+}
+
+int main(void) {
+    char *first = guarded(), *second = guarded();
+    for (int at_end = 0; at_end < 2; at_end++)
+        for (size_t trial = 0; trial < 3000; trial++) {
+            cdl_windows w = {.H = 1 + below(6),
+                             .W = 1 + below(6),
+                             .P = 1 + below(4),
+                             .Q = 1 + below(4),
+                             .R = 1 + below(4),
+                             .S = 1 + below(4),
+                             .channels = 1 + below(trial % 2 ? 5 : 40),
+                             .stride_h = 1 + (ptrdiff_t)below(3),
+                             .stride_w = 1 + (ptrdiff_t)below(3),
+                             .dilation_h = 1 + (ptrdiff_t)below(2),
+                             .dilation_w = 1 + (ptrdiff_t)below(2),
+                             .top = (ptrdiff_t)below(5) - 2,
+                             .left = (ptrdiff_t)below(5) - 2};
+            w.first = trial % 3 ? 0 : below(3);
+            w.C = w.channels + w.first + (trial % 3 ? 0 : below(3));
+            compare(&w, 1 + below(2), first, second, at_end);
+        }
+    return failures != 0;
+}
