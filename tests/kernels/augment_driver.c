@@ -122,14 +122,14 @@ static void colour(size_t n, size_t C, int at_end, wide top, wide brightness, wi
 static void scale(size_t n, size_t C, int bytes, int in_place, int at_end) {
     const void *x = pixels(n * C, bytes, at_end);
     static wide want[GUARDED_BYTES / sizeof(real)];
-    double factor[40], shift[40];
+    double shift[40], divisor[40];
     for (size_t c = 0; c < C; c++)
-        factor[c] = (real)uniform(-2, 2), shift[c] = (real)uniform(-2, 2);
+        shift[c] = (real)uniform(-2, 2), divisor[c] = (real)uniform(0.5, 2);
     for (size_t i = 0; i < n * C; i++)
-        want[i] = value(x, bytes, i) * (wide)factor[i % C] + (wide)shift[i % C];
+        want[i] = (value(x, bytes, i) - (wide)shift[i % C]) / (wide)divisor[i % C];
     real *y = in_place && !bytes ? (real *)page[0] + ((const real *)x - (const real *)page[0])
                                  : placed(page[1], n * C, at_end);
-    KERNEL(image_scale)(x, bytes, y, n, C, factor, shift);
+    KERNEL(image_scale)(x, bytes, y, n, C, shift, divisor);
     int good = 1;
     for (size_t i = 0; i < n * C; i++)
         good &= near(y[i], want[i], bytes);

@@ -80,8 +80,8 @@ cdef struct Placing:
     char* y
     Py_ssize_t step_x, step_y       # bytes of a picture
     const double* params            # (N, PARAMS)
-    const double* factor            # (C), or NULL
-    const double* shift
+    const double* shift             # (C), or NULL
+    const double* divisor
     double top
 
 
@@ -103,18 +103,18 @@ cdef void place_task(void* job, size_t task) noexcept nogil:
     K[j.kind].image_place(&at, j.x + task * j.step_x, j.bytes, target)
     if params[6] != 1 or params[7] != 1 or params[8] != 1:
         K[j.kind].image_colour(target, pixels, at.C, j.top, params[6], params[7], params[8])
-    if j.factor != NULL:
-        K[j.kind].image_scale(target, False, target, pixels, at.C, j.factor, j.shift)
+    if j.shift != NULL:
+        K[j.kind].image_scale(target, False, target, pixels, at.C, j.shift, j.divisor)
     if j.as_bytes:
         K[j.kind].image_bytes(target, <unsigned char*>y, pixels * at.C)
         pool_free(target)
 
 
 def place(x, params, size, str edge, double fill, double top, scaling, bint as_bytes):
-    """Each picture of x placed in one of `size` and coloured, by its row of params, then scaled by (factor, shift)."""
+    """Each picture of x placed in one of `size` and coloured, by its row of params, then scaled by (shift, divisor)."""
     cdef int kind = kind_of(x)
     cdef Placing job
-    cdef Bytes source, target, numbers, factor, shift
+    cdef Bytes source, target, numbers, shift, divisor
     cdef Py_ssize_t n = len(x)
     shape = (n, *size, x.shape[3])
     y = made(kind, as_bytes, shape)
@@ -126,10 +126,10 @@ def place(x, params, size, str edge, double fill, double top, scaling, bint as_b
     job.kind, job.bytes, job.as_bytes, job.failed, job.top = kind, x.dtype == np.uint8, as_bytes, False, top
     job.x, job.y, job.params = <const char*>source.buffer.buf, <char*>target.buffer.buf, <const double*>numbers.buffer.buf
     job.step_x, job.step_y = source.buffer.len // max(n, 1), target.buffer.len // max(n, 1)
-    job.factor = job.shift = NULL
+    job.shift = job.divisor = NULL
     if scaling is not None:
-        factor, shift = (Bytes(np.ascontiguousarray(a, np.float64)) for a in scaling)
-        job.factor, job.shift = <const double*>factor.buffer.buf, <const double*>shift.buffer.buf
+        shift, divisor = (Bytes(np.ascontiguousarray(a, np.float64)) for a in scaling)
+        job.shift, job.divisor = <const double*>shift.buffer.buf, <const double*>divisor.buffer.buf
     # 1 ns an element that is copied, 4 between pixels and with colours
     run_tasks(place_task, &job, n, y.size * 0.004)
     if job.failed:
@@ -144,29 +144,29 @@ cdef struct Scaling:
     const char* x
     char* y
     Py_ssize_t item, pixels, block, C
-    const double* factor
     const double* shift
+    const double* divisor
 
 
 cdef void scale_task(void* job, size_t task) noexcept nogil:
     cdef Scaling* j = <Scaling*>job
     cdef Py_ssize_t first = task * j.block
     K[j.kind].image_scale(j.x + first * j.C * j.item, j.bytes, j.y + first * j.C * ITEMSIZE[j.kind],
-                          min(j.block, j.pixels - first), j.C, j.factor, j.shift)
+                          min(j.block, j.pixels - first), j.C, j.shift, j.divisor)
 
 
-def scale(x, factor, shift):
-    """x factor + shift, a factor and a shift for each channel."""
+def scale(x, shift, divisor):
+    """(x - shift) / divisor, a shift and a divisor for each channel."""
     cdef Scaling job
     cdef int kind = kind_of(x)
-    cdef Bytes source = Bytes(x), target, factors, shifts
+    cdef Bytes source = Bytes(x), target, shifts, divisors
     y = made(kind, False, x.shape)
     target = Bytes(y, True)
-    factors, shifts = (Bytes(np.ascontiguousarray(a, np.float64)) for a in (factor, shift))
+    shifts, divisors = (Bytes(np.ascontiguousarray(a, np.float64)) for a in (shift, divisor))
     job.kind, job.bytes, job.item, job.C = kind, x.dtype == np.uint8, x.itemsize, x.shape[3]
     job.pixels, job.block = x.size // job.C, max(BLOCK // job.C, 1)
     job.x, job.y = <const char*>source.buffer.buf, <char*>target.buffer.buf
-    job.factor, job.shift = <const double*>factors.buffer.buf, <const double*>shifts.buffer.buf
+    job.shift, job.divisor = <const double*>shifts.buffer.buf, <const double*>divisors.buffer.buf
     run_tasks(scale_task, &job, (job.pixels + job.block - 1) // job.block, x.size * 0.0003)
     return y
 

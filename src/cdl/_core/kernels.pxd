@@ -155,8 +155,8 @@ cdef extern from "kernels.h" nogil:
         void (*image_place)(const cdl_placing* s, const void* x, int bytes, void* y) noexcept nogil
         void (*image_colour)(void* y, size_t pixels, size_t C, double top, double brightness, double contrast,
                              double saturation) noexcept nogil
-        void (*image_scale)(const void* x, int bytes, void* y, size_t pixels, size_t C, const double* factor,
-                            const double* shift) noexcept nogil
+        void (*image_scale)(const void* x, int bytes, void* y, size_t pixels, size_t C, const double* shift,
+                            const double* divisor) noexcept nogil
         void (*image_bytes)(const void* x, unsigned char* y, size_t n) noexcept nogil
         void (*image_rows)(const void* x, int bytes, size_t row, const double* weight, size_t taps, void* y,
                            size_t n) noexcept nogil

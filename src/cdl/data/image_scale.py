@@ -41,7 +41,7 @@ def scale_images(images, low=0.0, high=1.0, *, source=(0, 255)):
     TypeError
         For images of another dtype.
     ValueError
-        For another number of axes, ends that are not finite, or equal ends of `source`.
+        For another number of axes, or ends that are not finite or equal.
 
     Source
     ------
@@ -56,12 +56,12 @@ def scale_images(images, low=0.0, high=1.0, *, source=(0, 255)):
     x = pictures(images, "scale_images")
     low, high = number(low, "scale_images", "low"), number(high, "scale_images", "high")
     start, end = (number(value, "scale_images", "source") for value in source)
-    if not np.isfinite([low, high, start, end]).all() or start == end:
-        raise ValueError(f"scale_images: low, high and source must be finite and source have two different ends, got "
-                         f"{low:g}, {high:g} and {source!r}")
-    factor = (high - low) / (end - start)
+    if not np.isfinite([low, high, start, end]).all() or start == end or low == high:
+        raise ValueError(f"scale_images: low and high, and the ends of source, must be finite and different, got {low:g}, "
+                         f"{high:g} and {source!r}")
+    divisor = (end - start) / (high - low)
     channels = x.shape[3]
-    return scale(x, np.full(channels, factor), np.full(channels, low - start * factor)).reshape(np.shape(images))
+    return scale(x, np.full(channels, start - low * divisor), np.full(channels, divisor)).reshape(np.shape(images))
 
 
 class ImageScaler(StandardScaler):
@@ -161,18 +161,18 @@ class ImageScaler(StandardScaler):
             Another dtype than uint8, float32 and float64.
         """
         x = self._pictures(images, "transform")
-        return scale(x, *self.factors(x.dtype == np.uint8)).reshape(np.shape(images))
+        return scale(x, *self.shift_and_divisor(x.dtype == np.uint8)).reshape(np.shape(images))
 
     def inverse_transform(self, x):
         """x (std + ε) + mean, floats in the scale of [0, 1]: undoes `transform`, dtype and errors as there."""
         images = self._pictures(x, "inverse_transform")
-        return scale(images, self._scale(), self.mean).reshape(np.shape(x))
+        return scale(images, -self.mean / self._scale(), 1 / self._scale()).reshape(np.shape(x))
 
-    def factors(self, of_bytes):
-        """(factor, shift) of each channel, with which `transform` is x factor + shift; of bytes, or of floats."""
-        self._require_fit("factors")
-        per = 1 / self._scale()
-        return (per / 255 if of_bytes else per), -self.mean * per
+    def shift_and_divisor(self, of_bytes):
+        """The numbers (C) of `transform`, which is (x − shift) / divisor, for bytes or for floats."""
+        self._require_fit("shift_and_divisor")
+        whole = 255 if of_bytes else 1
+        return whole * self.mean, whole * self._scale()
 
     def __repr__(self):
         known = "not fitted" if self.mean is None else f"mean {self.mean.round(4)}, std {self.std.round(4)}"

@@ -57,7 +57,7 @@ class Loader:
     >>> x, y = np.arange(10).reshape(5, 2), np.arange(5)
     >>> loader = Loader((x, y), batch_size=2, shuffle=True, rng=0)
     >>> len(loader), [labels.tolist() for _, labels in loader]
-    (3, [[4, 2], [3, 1], [0]])
+    (3, [[2, 4], [3, 0], [1]])
 
     ``model.fit(loader, loss="cross_entropy", epochs=10)`` trains on it.
     """

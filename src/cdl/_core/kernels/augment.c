@@ -157,27 +157,27 @@ void KERNEL(image_colour)(void *y, size_t pixels, size_t C, double top, double b
 #define COLOUR(C) coloured(y, pixels, C, (real)top, (real)brightness, (real)contrast, (real)saturation)
     FOR_CHANNELS(C, COLOUR)}
 
-VEC void scaled(const void *x, int bytes, real *y, const real *factor, const real *shift, size_t n) {
+VEC void scaled(const void *x, int bytes, real *y, const real *shift, const real *divisor, size_t n) {
 #pragma GCC ivdep
     for (size_t i = 0; i < n; i++)
-        y[i] = element(x, bytes, i) * factor[i] + shift[i];
+        y[i] = (element(x, bytes, i) - shift[i]) / divisor[i]; /* rounds 255 / 255 to 1, a product would not */
 }
 
-/* y (pixels, C) = x factor + shift, a factor and a shift (C) for each channel; y may be x where that is real. */
-void KERNEL(image_scale)(const void *x, int bytes, void *ys, size_t pixels, size_t C, const double *factor,
-                         const double *shift) {
-    real *y = ys, factors[16 * SCALED], shifts[16 * SCALED];
+/* y (pixels, C) = (x - shift) / divisor, a shift and a divisor (C) for each channel; y may be x where that is real. */
+void KERNEL(image_scale)(const void *x, int bytes, void *ys, size_t pixels, size_t C, const double *shift,
+                         const double *divisor) {
+    real *y = ys, shifts[16 * SCALED], divisors[16 * SCALED];
     const size_t n = pixels * C, block = C <= SCALED ? 16 * C : SCALED;
     for (size_t top = 0; top < n;) {
         const size_t channel = top % C, size = C <= SCALED || C - channel >= block ? block : C - channel;
         if (top == 0 || C > SCALED)
             for (size_t i = 0; i < size; i++)
-                factors[i] = (real)factor[(channel + i) % C], shifts[i] = (real)shift[(channel + i) % C];
+                shifts[i] = (real)shift[(channel + i) % C], divisors[i] = (real)divisor[(channel + i) % C];
         const size_t here = n - top < size ? n - top : size;
         if (bytes)
-            scaled((const uint8_t *)x + top, 1, y + top, factors, shifts, here);
+            scaled((const uint8_t *)x + top, 1, y + top, shifts, divisors, here);
         else
-            scaled((const real *)x + top, 0, y + top, factors, shifts, here);
+            scaled((const real *)x + top, 0, y + top, shifts, divisors, here);
         top += here;
     }
 }
