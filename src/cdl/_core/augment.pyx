@@ -10,7 +10,7 @@ cimport cython
 from cdl._core.gate cimport finish
 from cdl._core.kernels cimport EDGE_FILL, EDGE_MIRROR, EDGE_NEAREST, K, cdl_placing
 from cdl._core.memory cimport pool_alloc, pool_free
-from cdl._core.tensor cimport F32, F64, ITEMSIZE, Tensor, new_tensor
+from cdl._core.tensor cimport F32, F64, ITEMSIZE, new_tensor
 from cdl._core.threads cimport run_tasks
 
 import numpy as np

@@ -1,5 +1,4 @@
-"""Data: the digits that come with the package, readers for MNIST, CIFAR, pictures and tables, splitting, preprocessing,
-images changed at random, and batches prepared in the background."""
+"""Data: the digits that come with the package, readers of MNIST, CIFAR, pictures and tables, preprocessing, and batches."""
 from .cifar import *
 from .digits import load_digits
 from .encoder import TableEncoder
