@@ -376,7 +376,7 @@ def test_the_single_changes_are_those_of_augment():
     (dict(rotation=-1), ValueError, "rotation must be between 0 and 180, got -1"),
     (dict(brightness=np.inf), ValueError, "brightness must be finite and 0 or more, got inf"),
     (dict(contrast=np.nan), ValueError, "contrast must be finite"),
-    (dict(crop=-1), ValueError, "crop must be 0 or more pixels, got -1"),
+    (dict(crop=-1), ValueError, "crop must be a number of pixels from 0 to 16777215, got -1"),
     (dict(crop=1.5), TypeError, "integer"), (dict(size=0), ValueError, "height and width must be 1 or more"),
     (dict(fill="wrap"), ValueError, "fill must be a number, 'nearest' or 'mirror', got 'wrap'"),
     (dict(scaler=cdl.data.StandardScaler()), TypeError, "scaler must be an ImageScaler, got StandardScaler"),

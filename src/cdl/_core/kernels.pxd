@@ -46,6 +46,10 @@ cdef extern from "kernels.h" nogil:
         size_t H, W, C, P, Q, R, S, first, channels
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
 
+    ctypedef struct cdl_tiles:
+        size_t height, width, channels, count, across
+        Py_ssize_t top, left
+
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
         unary_backward_t* unary_backward
@@ -152,7 +156,7 @@ cdef extern from "kernels.h" nogil:
                              void* target, Py_ssize_t target_row) noexcept nogil
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                           Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
-                          int accumulate) noexcept nogil
+                          int accumulate, int stream) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
         void (*image_place)(const cdl_placing* s, const void* x, int bytes, void* y) noexcept nogil
@@ -165,6 +169,16 @@ cdef extern from "kernels.h" nogil:
                            size_t n) noexcept nogil
         void (*image_columns)(const void* x, const int64_t* first, const double* weight, size_t taps, void* y, size_t Q,
                               size_t C) noexcept nogil
+        void (*winograd_input)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
+                               size_t plane, size_t row) noexcept nogil
+        void (*winograd_gradient)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
+                                  size_t plane, size_t row) noexcept nogil
+        void (*winograd_filter)(size_t depth, size_t n, const void* w, Py_ssize_t tap, Py_ssize_t w_row, void* u,
+                                size_t plane, size_t row) noexcept nogil
+        void (*winograd_output)(const void* m, size_t plane, size_t row, const void* bias, void* y, const cdl_tiles* g,
+                                size_t first, size_t tiles, size_t n) noexcept nogil
+        void (*winograd_filter_backward)(size_t depth, size_t n, const void* m, size_t plane, size_t row, void* dw,
+                                         size_t tap, size_t dw_row, int accumulate) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: EDGE_FILL "CDL_EDGE_FILL"
