@@ -40,6 +40,11 @@ cdef extern from "kernels.h" nogil:
         size_t H, W, C, P, Q, R, S
         Py_ssize_t stride_h, stride_w, top, left
     enum: POOL_SLACK "CDL_POOL_SLACK"
+    ctypedef struct cdl_placing:
+        size_t H, W, C, P, Q
+        double[3] y, x
+        double fill
+        int edge
 
     ctypedef struct cdl_windows:
         size_t H, W, C, P, Q, R, S, first, channels
@@ -174,6 +179,16 @@ cdef extern from "kernels.h" nogil:
                           int accumulate, int stream) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
+        void (*image_place)(const cdl_placing* s, const void* x, int bytes, void* y) noexcept nogil
+        void (*image_colour)(void* y, size_t pixels, size_t C, double top, double brightness, double contrast,
+                             double saturation) noexcept nogil
+        void (*image_scale)(const void* x, int bytes, void* y, size_t pixels, size_t C, const double* shift,
+                            const double* divisor) noexcept nogil
+        void (*image_bytes)(const void* x, unsigned char* y, size_t n) noexcept nogil
+        void (*image_rows)(const void* x, int bytes, size_t row, const double* weight, size_t taps, void* y,
+                           size_t n) noexcept nogil
+        void (*image_columns)(const void* x, const int64_t* first, const double* weight, size_t taps, void* y, size_t Q,
+                              size_t C) noexcept nogil
         void (*winograd_input)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
                                size_t plane, size_t row) noexcept nogil
         void (*winograd_gradient)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
@@ -186,6 +201,9 @@ cdef extern from "kernels.h" nogil:
                                          size_t tap, size_t dw_row, int accumulate) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
+    enum: EDGE_FILL "CDL_EDGE_FILL"
+    enum: EDGE_NEAREST "CDL_EDGE_NEAREST"
+    enum: EDGE_MIRROR "CDL_EDGE_MIRROR"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"
     enum: REDUCE_SQUARES "CDL_REDUCE_SQUARES"
     enum: REDUCE_MAX "CDL_REDUCE_MAX"
