@@ -33,9 +33,11 @@ PEERS = {
     "numpy": Peer("NumPy", "peer_numpy", ("numpy",), uses_blas=True),
     "torch": Peer("torch", "peer_torch", ("torch",)),
     "torch-avx512": Peer("torch, MKL AVX-512", "peer_torch", ("torch",), (("CDL_BENCH_MKL", "avx512"),)),
+    "channels-last": Peer("torch, channels last", "peer_channels_last", ("torch",)),
     "compile": Peer("torch.compile", "peer_compile", ("torch",)),
     "jax": Peer("JAX", "peer_jax", ("jax",)),
     "onnxruntime": Peer("ONNX Runtime", "peer_onnx", ("onnxruntime", "onnx")),
+    "openvino": Peer("OpenVINO", "peer_openvino", ("openvino",)),
     "sklearn": Peer("scikit-learn", "peer_sklearn", ("sklearn",), uses_blas=True),
     "thinc": Peer("Thinc", "peer_thinc", ("thinc",)),
 }

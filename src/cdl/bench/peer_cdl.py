@@ -9,6 +9,8 @@ import cdl
 from cdl._core import kernels
 
 from . import reference
+from .images_cdl import conv as conv
+from .images_cdl import conv_grad as conv_grad
 from .rows import IDIOMS
 
 

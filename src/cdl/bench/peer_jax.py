@@ -7,6 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import reference
+from .images_jax import conv as conv
+from .images_jax import conv_grad as conv_grad
+from .peer_jax_call import call
 
 FORWARD = {
     None: lambda z: z,
@@ -29,25 +32,19 @@ def version():
     return f"{jax.__version__}, jaxlib {jaxlib.__version__}"
 
 
-def _call(f, *args):
-    f = jax.jit(f)
-    args = jax.device_put(args)
-    return lambda: jax.block_until_ready(f(*args))
-
-
 def dense(d):
     """act(x @ w + b)."""
     act = FORWARD[d.act]
     if d.act is None:
-        run = _call(jnp.matmul, d.x, d.w)
+        run = call(jnp.matmul, d.x, d.w)
     else:
-        run = _call(lambda x, w, b: act(x @ w + b), d.x, d.w, d.b)
+        run = call(lambda x, w, b: act(x @ w + b), d.x, d.w, d.b)
     return run, lambda: [run()]
 
 
 def unary(d):
     """The function."""
-    run = _call(FORWARD[d.op], d.x)
+    run = call(FORWARD[d.op], d.x)
     return run, lambda: [run()]
 
 
@@ -58,7 +55,7 @@ def unary_grad(d):
         y, pull = jax.vjp(FORWARD[d.op], x)
         return y, pull(g)[0]
 
-    run = _call(both, d.x, d.g)
+    run = call(both, d.x, d.g)
     return run, lambda: list(run())
 
 
@@ -73,7 +70,7 @@ def norm_grad(d):
         y, pull = jax.vjp(norm, x, w, b)
         return y, *pull(g)
 
-    run = _call(both, d.x, d.w, d.b, d.g)
+    run = call(both, d.x, d.w, d.b, d.g)
     return run, lambda: list(run())
 
 
@@ -84,7 +81,7 @@ def dropout_grad(d):
         y, pull = jax.vjp(lambda x: jnp.where(jax.random.bernoulli(key, 1 - d.p, x.shape), x / (1 - d.p), 0), x)
         return y, pull(g)[0]
 
-    run = _call(both, d.x, d.g, jax.random.key(0))
+    run = call(both, d.x, d.g, jax.random.key(0))
     return run, lambda: reference.kept(d, *(np.asarray(a) for a in run()))
 
 
@@ -95,7 +92,7 @@ def softmax(d):
         y, pull = jax.vjp(jax.nn.softmax, x)
         return y, pull(g)[0]
 
-    run = _call(both, d.x, d.g)
+    run = call(both, d.x, d.g)
     return run, lambda: list(run())
 
 
@@ -105,7 +102,7 @@ def cross_entropy(d):
     def loss(x, y):
         return -jnp.take_along_axis(jax.nn.log_softmax(x), y[:, None], axis=1).mean()
 
-    run = _call(jax.value_and_grad(loss), d.x, d.y)
+    run = call(jax.value_and_grad(loss), d.x, d.y)
     return run, lambda: list(run())
 
 
@@ -123,7 +120,7 @@ LOSSES = {
 
 def loss(d):
     """value_and_grad."""
-    run = _call(jax.value_and_grad(LOSSES[d.name]), d.p, d.t)
+    run = call(jax.value_and_grad(LOSSES[d.name]), d.p, d.t)
     return run, lambda: list(run())
 
 
@@ -134,7 +131,7 @@ def prelu(d):
         y, pull = jax.vjp(lambda x, slope: jnp.where(x > 0, x, slope * x), x, slope)
         return (y, *pull(g))
 
-    run = _call(both, d.x, d.slope, d.g)
+    run = call(both, d.x, d.slope, d.g)
     return run, lambda: list(run())
 
 
@@ -150,7 +147,7 @@ def _loss(params, x, y):
 
 def backprop(d):
     """value_and_grad."""
-    run = _call(jax.value_and_grad(_loss), d.params, d.x, d.y)
+    run = call(jax.value_and_grad(_loss), d.params, d.x, d.y)
 
     def outputs():
         loss, grads = run()

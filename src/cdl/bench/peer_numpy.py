@@ -3,6 +3,8 @@
 import numpy as np
 
 from . import reference
+from .images_numpy import conv as conv
+from .images_numpy import conv_grad as conv_grad
 from .rows import IDIOMS
 
 

@@ -21,7 +21,7 @@ def version():
 def _session(nodes, inputs, constants, shape):
     """A session of the graph `nodes`, whose last output is y."""
     graph = helper.make_graph(
-        [helper.make_node(op, ins, outs) for op, ins, outs in nodes],
+        [helper.make_node(op, ins, outs, **(options[0] if options else {})) for op, ins, outs, *options in nodes],
         "row",
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape) for name, value in inputs.items()],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
@@ -67,6 +67,15 @@ def dense(d):
 def unary(d):
     """One node."""
     return _bound([(d.op.capitalize(), ["x"], ["y"])], {"x": d.x}, {}, d.x.shape)
+
+
+def conv(d):
+    """One Conv; images are (N, C, H, W) outside, and lie as it likes inside."""
+    n, p, q, k = d.g.shape
+    x, w = (np.ascontiguousarray(d.x.transpose(0, 3, 1, 2)), np.ascontiguousarray(d.w.transpose(3, 2, 0, 1)))
+    node = ("Conv", ["x", "w"], ["y"], {"strides": [d.stride] * 2, "pads": [d.padding] * 4})
+    run, outputs = _bound([node], {"x": x}, {"w": w}, (n, k, p, q))
+    return run, lambda: [outputs()[0].transpose(0, 2, 3, 1)]
 
 
 def predict(d):

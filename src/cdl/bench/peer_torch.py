@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from . import reference
+from .images_torch import conv as conv
+from .images_torch import conv_grad as conv_grad
 
 FORWARD = {
     None: lambda z: z,

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .reference_images import conv as conv
+from .reference_images import conv_grad as conv_grad
 from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8

@@ -62,6 +62,42 @@ def _norm(kind, title, rows, n):
     return Row("norm", f"{title} ({rows}, {n}) forward + backward", "norm_grad", (kind, rows, n), ratio=3)
 
 
+def _conv(ratio, n, size, channels, filters, kernel=3, stride=1, grad=None, title=""):
+    """Forward, and with its own ratio forward + backward; 'same' padding but where a LeNet has none."""
+    padding = 0 if title == "LeNet's second" else kernel // 2
+    args = (n, size, channels, filters, kernel, stride, padding)
+    pixels = n * ((size + 2 * padding - kernel) // stride + 1) ** 2
+    flop = 2.0 * pixels * kernel**2 * channels * filters
+    name = f"{kernel} × {kernel}{f' / {stride}' if stride > 1 else ''}, {channels} → {filters} at {size}², batch {n}"
+    name = f"{title}: {name}" if title else name
+    lines = [Row("conv", name + " forward", "conv", args, flop=flop, ratio=ratio)]
+    if grad:
+        passes = 3 if channels > 3 else 2
+        lines.append(Row("conv", name + " forward + backward", "conv_grad", args, flop=passes * flop, ratio=grad))
+    return lines
+
+
+CONVOLUTIONS = [
+    *(
+        row
+        for channels, size, ratio, grad in ((64, 56, 1.6, 1.5), (128, 28, 1.6, 1.5), (256, 14, 1.6, 1.5), (512, 7, 1.2, 1.2))
+        for n in (1, 16)
+        for row in _conv(ratio, n, size, channels, channels, grad=grad)
+    ),
+    *_conv(1.7, 1, 224, 64, 64, title="VGG"),
+    *_conv(1.7, 1, 14, 512, 512, title="VGG"),
+    *(row for n in (1, 16) for row in _conv(1.5, n, 224, 3, 64, 7, 2, grad=1.5, title="stem")),
+    *_conv(1.3, 1, 56, 64, 256, 1),
+    *_conv(1.3, 1, 14, 1024, 256, 1),
+    *_conv(1.3, 1, 56, 256, 512, 1, 2),
+    *(
+        row
+        for n in (1, 16)
+        for title, sizes in (("LeNet's first", (28, 1, 6, 5)), ("LeNet's second", (14, 6, 16, 5)))
+        for row in _conv(1.0, n, *sizes, grad=3.0, title=title)
+    ),
+]
+
 # What a NumPy user writes, as it is written, over a million elements. NumPy is the peer: the same line on ndarrays.
 IDIOMS = {
     "np.exp": lambda np, d: np.exp(d.a),
@@ -136,6 +172,7 @@ ROWS = [
     ),
     # The reference is the share of kept elements, which of 12.6 million differs by 1e-4 from draw to draw.
     Row("norm", "dropout (4096, 3072) forward + backward", "dropout_grad", (0.3, 4096, 3072), ratio=10, tolerance=1e-3),
+    *CONVOLUTIONS,
     # Ten steps of Adam divide small gradients by small roots: 1e-3 is what float32 leaves of them.
     Row("small", "train step of a 4-16-3 MLP, batch 16", "step", (16, *TINY), micros=4, tolerance=1e-3, threads=(1,)),
     Row("small", "predict of a 4-16-3 MLP, batch 1", "predict", (1, *TINY), micros=2, threads=(1,)),

@@ -1,0 +1,38 @@
+"""OpenVINO: forward only. Weights are constants of the model, so that it may pack and transform them."""
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as op
+
+_threads = 1
+
+
+def start(threads):
+    """For the models compiled from now on."""
+    global _threads
+    _threads = threads
+
+
+def version():
+    """The runtime's version."""
+    return ov.__version__
+
+
+def compiled(result, *inputs):
+    """The model that computes `result`, in float32: left alone it takes bfloat16 where the processor has it."""
+    options = {"INFERENCE_NUM_THREADS": _threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    return ov.Core().compile_model(ov.Model([result], list(inputs)), "CPU", options)
+
+
+def conv(d):
+    """One Convolution; images are (N, C, H, W) outside, and lie as it likes inside."""
+    x = np.ascontiguousarray(d.x.transpose(0, 3, 1, 2))
+    image, pads = op.parameter(x.shape, np.float32), [d.padding, d.padding]
+    weight = op.constant(np.ascontiguousarray(d.w.transpose(3, 2, 0, 1)))
+    request = compiled(op.convolution(image, weight, [d.stride] * 2, pads, pads, [1, 1]), image).create_infer_request()
+    request.set_input_tensor(ov.Tensor(x, shared_memory=True))
+
+    def run(_kept=x):   # the request does not hold the array
+        return request.infer()
+
+    return run, lambda: [run()[0].transpose(0, 2, 3, 1)]
