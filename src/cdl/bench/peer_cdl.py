@@ -11,6 +11,9 @@ from cdl._core import kernels
 from . import reference
 from .images_cdl import conv as conv
 from .images_cdl import conv_grad as conv_grad
+from .networks_cdl import network_epoch as network_epoch
+from .networks_cdl import network_predict as network_predict
+from .networks_cdl import network_step as network_step
 from .rows import IDIOMS
 
 

@@ -4,8 +4,12 @@ import torch
 
 from .images_torch import Images
 from .peer_torch import start, version
+from .peer_torch_networks import Networks
 
-__all__ = ["conv", "conv_grad", "start", "version"]
+__all__ = ["conv", "conv_grad", "network_epoch", "network_predict", "network_step", "start", "version"]
 
 _last = Images(torch.channels_last)
 conv, conv_grad = _last.conv, _last.conv_grad
+_networks = Networks(torch.channels_last)
+network_predict, network_step = _networks.network_predict, _networks.network_step
+network_epoch = _networks.network_epoch

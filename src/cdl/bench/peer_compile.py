@@ -4,8 +4,13 @@ import torch
 
 from . import peer_torch
 from .peer_torch import start, version
+from .peer_torch_networks import Networks, frozen
 
-__all__ = ["regularised", "start", "version"]
+__all__ = ["network_epoch", "network_predict", "network_step", "regularised", "start", "version"]
+
+_networks = Networks(torch.channels_last, frozen)
+network_predict, network_step = _networks.network_predict, _networks.network_step
+network_epoch = _networks.network_epoch
 
 
 def regularised(d):

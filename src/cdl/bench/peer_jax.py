@@ -10,6 +10,9 @@ from . import reference
 from .images_jax import conv as conv
 from .images_jax import conv_grad as conv_grad
 from .peer_jax_call import call
+from .peer_jax_networks import network_epoch as network_epoch
+from .peer_jax_networks import network_predict as network_predict
+from .peer_jax_networks import network_step as network_step
 
 FORWARD = {
     None: lambda z: z,

@@ -10,6 +10,9 @@ import torch.nn.functional as F
 from . import reference
 from .images_torch import conv as conv
 from .images_torch import conv_grad as conv_grad
+from .peer_torch_networks import network_epoch as network_epoch
+from .peer_torch_networks import network_predict as network_predict
+from .peer_torch_networks import network_step as network_step
 
 FORWARD = {
     None: lambda z: z,

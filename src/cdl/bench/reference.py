@@ -9,6 +9,9 @@ import numpy as np
 
 from .reference_images import conv as conv
 from .reference_images import conv_grad as conv_grad
+from .reference_networks import network_epoch as network_epoch
+from .reference_networks import network_predict as network_predict
+from .reference_networks import network_step as network_step
 from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
