@@ -4,14 +4,17 @@ x is (N, H, W, C), w (R, S, C / groups, K), b (K), y and added (N, P, Q, K). Bac
 convolution of g' with w turned round, dw[r, s] the products of the pixels that tap (r, s) saw with g', db the sum of g'
 over the pixels, dadded = g'. A transposed convolution is the input gradient as an op of its own.
 
-A kernel of one pixel with stride 1 is a matrix product as it stands; anything else goes by conv_direct.
+A kernel of one pixel with stride 1 is a matrix product as it stands. Images of one group are read where they lie
+(conv_rows), what that does not serve window by window (conv_windows).
 """
 cimport cython
 from libc.string cimport memset
 
 from cdl._core.cast cimport cast
-from cdl._core.conv_direct cimport direct_forward, direct_input, direct_weights
-from cdl._core.conv_shape cimport Conv, Finish, finish_elements
+from cdl._core.conv_phases cimport phases_input
+from cdl._core.conv_rows cimport rows_forward, rows_serve, rows_weights
+from cdl._core.conv_shape cimport Conv, Finish, Kernel, finish_elements, kernel_of
+from cdl._core.conv_windows cimport windows_forward, windows_weights
 from cdl._core.copy cimport contiguous
 from cdl._core.dense cimport act_of, plain, through_activation
 from cdl._core.gate cimport as_float, finish
@@ -71,21 +74,26 @@ cdef int product_weights(const Conv* c, const char* x, const char* g, char* dw) 
 
 
 cdef int forward_by_choice(const Conv* c, const Finish* f, const char* x, const char* w, char* y) noexcept nogil:
+    cdef Kernel kernel = kernel_of(c, w)
     if is_product(c):
         return product_forward(c, f, x, w, y)
-    return direct_forward(c, f, x, w, y)
+    if rows_serve(c):
+        return rows_forward(c, &kernel, f, x, y, NULL)
+    return windows_forward(c, &kernel, f, x, y)
 
 
 cdef int input_by_choice(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
     if is_product(c):
         return product_input(c, g, w, dx)
-    return direct_input(c, g, w, dx)
+    return phases_input(c, g, w, dx)
 
 
 cdef int weights_by_choice(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil:
     if is_product(c):
         return product_weights(c, x, g, dw)
-    return direct_weights(c, x, g, dw)
+    if rows_serve(c):
+        return rows_weights(c, x, g, dw)
+    return windows_weights(c, x, g, dw)
 
 
 cdef inline bint is_brief(const Conv* c) noexcept:

@@ -12,8 +12,13 @@ ctypedef struct Conv:
     Py_ssize_t P, Q, K
     Py_ssize_t R, S
     Py_ssize_t stride_h, stride_w, dilation_h, dilation_w
-    Py_ssize_t top, bottom, left, right         # rows and columns of zeros around the image; an input gradient may have < 0
+    Py_ssize_t top, bottom, left, right         # rows and columns of zeros around the image; < 0 where some are skipped
     Py_ssize_t groups
+
+# Where the weight (r, s, c, k) of a group lies: w (R, S, C / groups, K) as it is, or turned round and transposed.
+ctypedef struct Kernel:
+    const char* w
+    Py_ssize_t r_step, s_step, c_step, k_step, group_step
 
 # y = act(convolution + bias + added)
 ctypedef struct Finish:
@@ -32,3 +37,8 @@ cdef inline void finish_elements(int kind, const Finish* f, char* y, Py_ssize_t 
         K[kind].binary_forward[BINARY_ADD](z, f.added + start, z, count, 1, 1)
     if f.act >= 0:
         K[kind].unary_forward[f.act](z, y + start, count, f.p, f.q)
+
+
+cdef inline Kernel kernel_of(const Conv* c, const char* w) noexcept nogil:
+    cdef Py_ssize_t inputs = c.C // c.groups
+    return Kernel(w, c.S * inputs * c.K, inputs * c.K, c.K, 1, c.K // c.groups)

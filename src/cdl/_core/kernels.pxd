@@ -144,6 +144,9 @@ cdef extern from "kernels.h" nogil:
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
         void (*conv_windows)(const cdl_windows* w, const void* x, size_t row, size_t rows, size_t column, size_t columns,
                              void* target, Py_ssize_t target_row) noexcept nogil
+        void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                          Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
+                          int accumulate) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
 

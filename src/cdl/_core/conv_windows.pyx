@@ -1,21 +1,15 @@
-"""Convolution as a matrix product, y (pixels, K) = windows (pixels, R S C) w (R S C, K), without the matrix of windows.
+"""Convolution of any shape as a matrix product, y (pixels, K) = windows (pixels, R S C) w (R S C, K).
 
-A task fetches a block of windows, so small that it stays in L2, and multiplies it with all the weights it needs. The
-gradient of the weights is the same product with the windows transposed. The input gradient is a convolution of g with the
-weights turned round, for each remainder of the stride one of its own: with stride 2, a pixel in an even row and an even
-column saw every other row and column of the kernel, so nothing is multiplied by the zeros of a spread-out g.
+The matrix of windows is never there as a whole: a task fetches a block of it, so small that it stays in L2, and multiplies
+it with all the weights it needs. The gradient of the weights is the same product with the windows transposed.
 """
 from libc.string cimport memcpy, memset
 
-from cdl._core.conv_shape cimport Conv, Finish, finish_elements
+from cdl._core.conv_shape cimport Conv, Finish, Kernel, finish_elements
 from cdl._core.kernels cimport K, cdl_windows
 from cdl._core.memory cimport pool_alloc, pool_free
 from cdl._core.tensor cimport ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
-
-
-cdef extern from "gemm.h" nogil:
-    const Py_ssize_t PANEL "CDL_GEMM_PANEL"
 
 cdef enum:
     WINDOW_BYTES = 1 << 19      # of a block of windows: a quarter of an L2 of 2 MB
@@ -43,15 +37,6 @@ cdef struct Product:
     const Finish* finish        # or NULL
     Py_ssize_t rows, columns, grid_columns, chunk
     int status
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef inline Py_ssize_t even_part(Py_ssize_t total, Py_ssize_t most, Py_ssize_t multiple) noexcept nogil:
-    """The size of equal parts of at most `most` (about), rounded up to a multiple."""
-    return ceil_div(ceil_div(total, ceil_div(total, max(most, 1))), multiple) * multiple
 
 
 cdef double microseconds(Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, int kind) noexcept nogil:
@@ -168,132 +153,61 @@ cdef int fill_rows(const Product* j) noexcept nogil:
     return 0
 
 
-cdef int direct_forward(const Conv* c, const Finish* f, const char* x, const char* w, char* y) noexcept nogil:
-    cdef Product j
-    cdef Py_ssize_t group, item = ITEMSIZE[c.kind], columns
-    cdef char* packed = NULL
-    j.kind, j.pixels, j.n, j.k = c.kind, c.N * c.P * c.Q, c.K // c.groups, c.R * c.S * (c.C // c.groups)
-    j.x, j.w, j.packed, j.w_row, j.y_row, j.finish, j.status = x, NULL, NULL, c.K, c.K, f, 0
-    columns = ceil_div(j.n, PANEL)
-    j.panel = j.k * PANEL + 16
-    if j.pixels >= FEW_PIXELS and j.k > 0:
-        packed = <char*>pool_alloc(columns * j.panel * item)
+cdef struct Packing:
+    const Conv* c
+    Kernel kernel
+    char* packed
+    Py_ssize_t panel
+
+
+cdef void packing_task(void* job, size_t tap) noexcept nogil:
+    cdef Packing* j = <Packing*>job
+    cdef Py_ssize_t item = ITEMSIZE[j.c.kind], r = <Py_ssize_t>tap // j.c.S, s = <Py_ssize_t>tap % j.c.S
+    cdef Py_ssize_t inputs = j.c.C // j.c.groups
+    K[j.c.kind].gemm_pack(inputs, j.c.K // j.c.groups, j.kernel.w + (r * j.kernel.r_step + s * j.kernel.s_step) * item,
+                          j.kernel.c_step, j.kernel.k_step, j.packed + <Py_ssize_t>tap * inputs * PANEL * item, PANEL,
+                          j.panel)
+
+
+cdef char* packed_weights(const Conv* c, const Kernel* w, Py_ssize_t group, char* packed) noexcept nogil:
+    """The weights of one group in panels, weight_panel(c) elements apart; NULL asks for memory. NULL: there is none."""
+    cdef Packing j
+    cdef Py_ssize_t columns = c.K // c.groups, size = c.R * c.S * (c.C // c.groups) * columns
+    j.c, j.kernel, j.panel = c, w[0], weight_panel(c)
+    if packed == NULL:
+        packed = <char*>pool_alloc(ceil_div(columns, PANEL) * j.panel * ITEMSIZE[c.kind])
         if packed == NULL:
-            return -1
-        j.packed = packed
+            return NULL
+    j.packed = packed
+    j.kernel.w += group * w.group_step * ITEMSIZE[c.kind]
+    parallel_for(packing_task, &j, c.R * c.S, threads_for(size * ITEMSIZE[c.kind] * 1e-4))
+    return packed
+
+
+cdef int windows_forward(const Conv* c, const Kernel* w, const Finish* f, const char* x, char* y) noexcept nogil:
+    cdef Product j
+    cdef Py_ssize_t group, item = ITEMSIZE[c.kind], inputs = c.C // c.groups
+    cdef char* packed = NULL
+    j.kind, j.pixels, j.n, j.k = c.kind, c.N * c.P * c.Q, c.K // c.groups, c.R * c.S * inputs
+    j.x, j.w, j.packed, j.w_row, j.y_row, j.finish, j.status = x, NULL, NULL, w.c_step, c.K, f, 0
+    j.panel = weight_panel(c)
     for group in range(c.groups):
         j.window, j.column, j.y = windows_of(c, group), group * j.n, y + group * j.n * item
-        if packed == NULL:
-            j.w = w + group * j.n * item
+        if j.k == 0:
+            fill_rows(&j)
+        elif (j.pixels < FEW_PIXELS and w.k_step == 1 and w.s_step == inputs * w.c_step and w.r_step == c.S * w.s_step):
+            j.w = w.w + group * w.group_step * item
+            multiply_windows(&j)
         else:
-            K[c.kind].gemm_pack(j.k, j.n, w + group * j.n * item, c.K, 1, packed, PANEL, j.panel)
-        if (fill_rows(&j) if j.k == 0 else multiply_windows(&j)) < 0:
-            break
-    pool_free(packed)
-    return j.status
-
-
-# --- input gradient ---------------------------------------------------------------------------------------------------
-cdef struct Phase:
-    # The pixels first, first + step, … of an axis of x, and the taps of the kernel that ever read them.
-    Py_ssize_t first, step, count       # count: how many pixels
-    Py_ssize_t tap, tap_step, taps      # the taps tap, tap - tap_step, …: in the order of the pixels of g they are for
-    Py_ssize_t before, dilation         # pixel i reads those of g at i - before, i - before + dilation, …
-
-
-cdef Phase phase_of(Py_ssize_t first, Py_ssize_t length, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation,
-                    Py_ssize_t before) noexcept nogil:
-    """The pixels `first` modulo stride of an axis of `length` pixels after `before` zeros."""
-    cdef Phase p
-    cdef Py_ssize_t a = stride, b = dilation, tap
-    while b:            # a: the greatest common divisor
-        a, b = b, a % b
-    p.first, p.step, p.count = first, stride, (length - first + stride - 1) // stride if length > first else 0
-    p.tap, p.tap_step, p.taps, p.dilation, p.before = 0, stride // a, 0, dilation // a, 0
-    for tap in range(min(taps, p.tap_step)):
-        if (first + before - tap * dilation) % stride == 0:
-            p.taps = (taps - tap + p.tap_step - 1) // p.tap_step
-            p.tap = tap + (p.taps - 1) * p.tap_step
-            p.before = (p.tap * dilation - first - before) // stride     # without a remainder
-            break
-    return p
-
-
-cdef void spread(const Conv* c, const Phase* rows, const Phase* cols, const char* part, char* dx) noexcept nogil:
-    """Put the pixels of one phase, or zeros for NULL, where they belong in dx; part (N, rows, columns, C)."""
-    cdef Py_ssize_t n, h, _, size = c.C * ITEMSIZE[c.kind]
-    cdef char* to
-    for n in range(c.N):
-        for h in range(rows.count):
-            to = dx + ((n * c.H + rows.first + h * rows.step) * c.W + cols.first) * size
-            for _ in range(cols.count):
-                if part == NULL:
-                    memset(to, 0, size)
-                else:
-                    memcpy(to, part, size)
-                    part += size
-                to += cols.step * size
-
-
-cdef void turn_weights(const Conv* c, const Phase* rows, const Phase* cols, Py_ssize_t group, const char* w, char* packed,
-                       Py_ssize_t panel) noexcept nogil:
-    """The weights of a phase's taps, (taps, K / groups, C / groups), in panels."""
-    cdef Py_ssize_t item = ITEMSIZE[c.kind], inputs = c.C // c.groups, outputs = c.K // c.groups, r, s, tap
-    for r in range(rows.taps):
-        for s in range(cols.taps):
-            tap = (rows.tap - r * rows.tap_step) * c.S + cols.tap - s * cols.tap_step
-            K[c.kind].gemm_pack(outputs, inputs, w + (tap * inputs * c.K + group * outputs) * item, 1, c.K,
-                                packed + (r * cols.taps + s) * outputs * PANEL * item, PANEL, panel)
-
-
-cdef int phase_gradient(const Conv* c, const Phase* rows, const Phase* cols, const char* g, const char* w,
-                        char* dx) noexcept nogil:
-    cdef Product j
-    cdef Py_ssize_t group, item = ITEMSIZE[c.kind], inputs = c.C // c.groups, outputs = c.K // c.groups
-    cdef char* packed
-    cdef char* part = dx
-    j.kind, j.pixels, j.n, j.k = c.kind, c.N * rows.count * cols.count, inputs, rows.taps * cols.taps * outputs
-    if j.pixels == 0:
-        return 0
-    if j.k == 0:
-        spread(c, rows, cols, NULL, dx)
-        return 0
-    j.panel = j.k * PANEL + 16
-    packed = <char*>pool_alloc(ceil_div(inputs, PANEL) * j.panel * item)
-    if c.stride_h > 1 or c.stride_w > 1:
-        part = <char*>pool_alloc(j.pixels * c.C * item)
-    j.status = -1 if packed == NULL or part == NULL else 0
-    j.window = windows_of(c, 0)
-    j.window.H, j.window.W, j.window.C, j.window.P, j.window.Q = c.P, c.Q, c.K, rows.count, cols.count
-    j.window.R, j.window.S, j.window.channels = rows.taps, cols.taps, outputs
-    j.window.stride_h = j.window.stride_w = 1
-    j.window.dilation_h, j.window.dilation_w, j.window.top, j.window.left = (
-        rows.dilation, cols.dilation, rows.before, cols.before)
-    j.x, j.w, j.packed, j.w_row, j.y_row, j.finish = g, NULL, packed, 0, c.C, NULL
-    for group in range(c.groups):
+            packed = packed_weights(c, w, group, packed)
+            if packed == NULL:
+                return -1
+            j.packed = packed
+            multiply_windows(&j)
         if j.status < 0:
             break
-        turn_weights(c, rows, cols, group, w, packed, j.panel)
-        j.window.first, j.column, j.y = group * outputs, group * inputs, part + group * inputs * item
-        multiply_windows(&j)
-    if part != dx:
-        if j.status == 0:
-            spread(c, rows, cols, part, dx)
-        pool_free(part)
     pool_free(packed)
     return j.status
-
-
-cdef int direct_input(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
-    cdef Phase rows, cols
-    cdef Py_ssize_t h, v
-    for h in range(c.stride_h):
-        rows = phase_of(h, c.H, c.R, c.stride_h, c.dilation_h, c.top)
-        for v in range(c.stride_w):
-            cols = phase_of(v, c.W, c.S, c.stride_w, c.dilation_w, c.left)
-            if phase_gradient(c, &rows, &cols, g, w, dx) < 0:
-                return -1
-    return 0
 
 
 # --- weight gradient --------------------------------------------------------------------------------------------------
@@ -329,7 +243,7 @@ cdef void weights_task(void* job, size_t task) noexcept nogil:
     pool_free(packed)
 
 
-cdef int direct_weights(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil:
+cdef int windows_weights(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil:
     cdef Weights j
     cdef Py_ssize_t group, item = ITEMSIZE[c.kind], wanted
     cdef int threads
