@@ -12,7 +12,7 @@ NORM_EPSILON = 1e-5
 # Weights repeat this many draws, because 138 million of them would take longer than the network; a prime, so that no two
 # channels are equal.
 DRAWS = 1_000_003
-TEMPLATE_SHARE = 0.5  # of the images that an epoch trains on; the rest is noise
+TEMPLATE_SHARE = 1.0  # of what an epoch trains on, the rest is noise of the same size
 
 
 class Network:

@@ -8,6 +8,3 @@ from cdl.nn.layer import Layer
 from cdl.nn.norm import *
 
 __all__ = ["Layer", *dense.__all__, *conv.__all__, *activation.__all__, *dropout.__all__, *norm.__all__]
-from cdl.nn import standin
-from cdl.nn.standin import *
-__all__ += standin.__all__
