@@ -40,6 +40,11 @@ cdef extern from "kernels.h" nogil:
         size_t H, W, C, P, Q, R, S, first, channels
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
 
+    ctypedef struct cdl_pool:
+        size_t H, W, C, P, Q, R, S
+        Py_ssize_t stride_h, stride_w, top, left
+    enum: POOL_SLACK "CDL_POOL_SLACK"
+
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
         unary_backward_t* unary_backward
@@ -147,6 +152,14 @@ cdef extern from "kernels.h" nogil:
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                           Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
                           int accumulate) noexcept nogil
+        void (*max_pool_forward)(const cdl_pool* w, const void* x, void* y, void* index, size_t row,
+                                 size_t rows) noexcept nogil
+        void (*max_pool_backward)(const cdl_pool* w, const void* index, const void* g, void* dx, size_t row, size_t rows,
+                                  int stream) noexcept nogil
+        void (*avg_pool_forward)(const cdl_pool* w, const void* x, void* y, size_t row, size_t rows,
+                                 double scale) noexcept nogil
+        void (*avg_pool_backward)(const cdl_pool* w, const void* g, void* dx, size_t row, size_t rows, double scale,
+                                  int stream) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
 

@@ -64,6 +64,14 @@ typedef struct cdl_windows {
     ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left;
 } cdl_windows;
 
+/* Windows of R x S pixels over images (N, H, W, C), which make (N, P, Q, C) (pool.c). */
+typedef struct cdl_pool {
+    size_t H, W, C, P, Q, R, S;
+    ptrdiff_t stride_h, stride_w, top, left; /* top and left: how far the first window begins before the image */
+} cdl_pool;
+/* Elements at the end of a row of max pooling's index that belong to nobody: the longest vector's lanes. */
+enum { CDL_POOL_SLACK = 16 };
+
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
     cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];
