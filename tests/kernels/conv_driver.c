@@ -44,13 +44,15 @@ static void compare(const cdl_windows *w, size_t images, char *first, char *seco
 
 /* Runs of overlapping rows, along or across them; sizes of no, one and several tiles and vectors. */
 static void products(char *first, char *second, char *third, int at_end) {
-    const size_t m = 1 + below(33), n = 1 + below(70), k = 1 + below(19), segments = 1 + below(4);
+    const int stream = !at_end && below(4) == 0;
+    const size_t m = 1 + below(33), n = stream ? 2 * CDL_GEMM_PANEL : 1 + below(70), k = 1 + below(19),
+                 segments = 1 + below(4);
     const int transposed = (int)below(2), accumulate = (int)below(2);
     const ptrdiff_t step = 1 + (ptrdiff_t)below(5), apart = (ptrdiff_t)below(60);
     const ptrdiff_t a_row = transposed ? 1 : step, a_col = transposed ? step : 1;
     const size_t last = (segments - 1) * (size_t)apart + (m - 1) * (size_t)a_row + (k - 1) * (size_t)a_col;
     const size_t depth = segments * k, panels = (n + CDL_GEMM_PANEL - 1) / CDL_GEMM_PANEL, gap = below(9);
-    const size_t panel = depth * CDL_GEMM_PANEL + gap, c_row = n + below(4), size = (m - 1) * c_row + n;
+    const size_t panel = depth * CDL_GEMM_PANEL + gap, c_row = n + (stream ? 0 : below(4)), size = (m - 1) * c_row + n;
     real *a = placed(first, last + 1, at_end), *b = placed(second, panels * panel, at_end),
          *c = placed(third, size, at_end);
     real bias[70], before[33 * 74];
@@ -62,7 +64,8 @@ static void products(char *first, char *second, char *third, int at_end) {
         bias[i] = (real)uniform(-1, 1);
     for (size_t i = 0; i < size; i++)
         before[i] = c[i] = (real)uniform(-1, 1);
-    KERNEL(conv_rows)(m, n, segments, k, a, a_row, a_col, apart, b, panel, c, (ptrdiff_t)c_row, bias, accumulate);
+    KERNEL(conv_rows)(m, n, segments, k, a, a_row, a_col, apart, b, panel, c, (ptrdiff_t)c_row, bias, accumulate,
+                      stream);
     int good = 1, kept = 1;
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {

@@ -21,6 +21,7 @@ cdef enum:
     GROUP_BYTES = 3 << 18       # of the weights that all rows of a task pass by before the next: they stay in L2
     GRADIENT_BYTES = 3 << 18    # the same for a block of dw
     PIXELS = 256                # of g that a block of dw takes at a time
+    STREAM = 3 << 20            # bytes of an output that goes past the caches, where nothing is done to it afterwards
 
 
 # --- the frame of zeros -----------------------------------------------------------------------------------------------
@@ -84,6 +85,7 @@ cdef struct Rows:
     const char* packed
     Py_ssize_t panel
     Py_ssize_t rows, columns, grid_columns, group       # of a task; columns that it takes at a time
+    bint stream
 
 
 cdef void rows_task(void* job, size_t task) noexcept nogil:
@@ -101,7 +103,7 @@ cdef void rows_task(void* job, size_t task) noexcept nogil:
                                 j.frame.start + (row // c.P * j.frame.image + row % c.P * j.frame.row) * item,
                                 j.frame.pixel, 1, j.frame.segment, j.packed + column // PANEL * j.panel * item, j.panel,
                                 z + (row // c.P * j.place.image + row % c.P * j.place.row + column) * item, j.place.pixel,
-                                NULL if f.bias == NULL else f.bias + column * item, 0)
+                                NULL if f.bias == NULL else f.bias + column * item, 0, j.stream)
             if more and width == c.K:
                 finish_elements(c.kind, f, j.y, row * c.Q * c.K, c.Q * c.K)
             elif more:
@@ -114,7 +116,7 @@ cdef int rows_forward(const Conv* c, const Kernel* w, const Finish* f, const cha
                       const Place* place) noexcept nogil:
     cdef Rows j
     cdef int threads
-    cdef Py_ssize_t lines = c.N * c.P, wanted, across = 1
+    cdef Py_ssize_t item = ITEMSIZE[c.kind], lines = c.N * c.P, wanted, across = 1
     cdef char* packed = packed_weights(c, w, 0, NULL)
     if packed == NULL or put_in_frame(&j.frame, c, x) < 0:
         pool_free(packed)
@@ -128,7 +130,9 @@ cdef int rows_forward(const Conv* c, const Kernel* w, const Finish* f, const cha
     j.columns = ceil_div(ceil_div(c.K, across), PANEL) * PANEL
     j.grid_columns = ceil_div(c.K, j.columns)
     j.rows = ceil_div(lines, ceil_div(wanted, j.grid_columns))
-    j.group = even_part(min(j.columns, c.K), GROUP_BYTES // (j.panel // PANEL * ITEMSIZE[c.kind]), PANEL)
+    j.group = even_part(min(j.columns, c.K), GROUP_BYTES // (j.panel // PANEL * item), PANEL)
+    j.stream = (<double>lines * c.Q * c.K * item >= STREAM and f.act < 0 and f.added == NULL and <size_t>y % 64 == 0
+                and c.K * item % 64 == 0 and j.place.pixel * item % 64 == 0 and j.place.row * item % 64 == 0)
     parallel_for(rows_task, &j, ceil_div(lines, j.rows) * j.grid_columns, threads)
     pool_free(packed)
     pool_free(j.frame.memory)
@@ -164,7 +168,7 @@ cdef void weights_task(void* job, size_t task) noexcept nogil:
             K[c.kind].conv_rows(m, n, lines, c.Q, j.frame.start + (image * j.frame.image + (line - image * c.P) * j.frame.row
                                                                    + r * j.frame.segment + i) * item,
                                 1, j.frame.pixel, j.frame.row, packed, panel,
-                                j.dw + ((r * run + i) * c.K + column) * item, c.K, NULL, line > 0)
+                                j.dw + ((r * run + i) * c.K + column) * item, c.K, NULL, line > 0, 0)
         line += lines
     pool_free(packed)
 

@@ -151,7 +151,7 @@ cdef extern from "kernels.h" nogil:
                              void* target, Py_ssize_t target_row) noexcept nogil
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                           Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
-                          int accumulate) noexcept nogil
+                          int accumulate, int stream) noexcept nogil
         void (*max_pool_forward)(const cdl_pool* w, const void* x, void* y, void* index, size_t row,
                                  size_t rows) noexcept nogil
         void (*max_pool_backward)(const cdl_pool* w, const void* index, const void* g, void* dx, size_t row, size_t rows,

@@ -20,7 +20,7 @@ static tile_kernel *const across[][ROWS] = {{EACH_ROW(ENTRY_ACROSS, 1)}, {EACH_R
  * Plus bias (n) unless that is NULL, plus the old c where `accumulate`. */
 void KERNEL(conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void *a, ptrdiff_t a_row, ptrdiff_t a_col,
                        ptrdiff_t a_segment, const void *b, size_t b_panel, void *c, ptrdiff_t c_row, const void *bias,
-                       int accumulate) {
+                       int accumulate, int stream) {
     const size_t tiles = (m + ROWS - 1) / ROWS;
     tile_kernel *const(*kernels)[ROWS] = a_col == 1 ? along : across;
     tile_args t = {.k = k,
@@ -29,6 +29,7 @@ void KERNEL(conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void
                    .b_row = CDL_GEMM_PANEL,
                    .c_row = c_row,
                    .accumulate = accumulate,
+                   .stream = stream,
                    .segments = segments,
                    .a_jump = (a_segment - (ptrdiff_t)k * a_col) * (ptrdiff_t)sizeof(real)};
     for (size_t i = 0, row = 0; i < tiles; i++) {
@@ -45,4 +46,6 @@ void KERNEL(conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void
         }
         row += rows;
     }
+    if (stream)
+        v_stream_end();
 }

@@ -42,6 +42,7 @@ typedef struct {
     size_t segments; /* how often k steps are taken, if segmented; a_jump: bytes from the end of one run of a to the
                         next */
     ptrdiff_t a_jump;
+    int stream; /* c goes past the caches */
 } tile_args;
 
 VEC vec load_tile(const real *p, size_t w, size_t width, size_t lanes) {
@@ -157,16 +158,19 @@ VEC void claim(const size_t rows, const size_t width, const tile_args *t) {
                 __builtin_prefetch(c + w * VLEN, 1, 3);
 }
 
-VEC void store_sums(vec (*sum)[MAX_WIDTH], const size_t rows, const size_t width, const tile_args *t) {
+VEC void store_sums(vec (*sum)[MAX_WIDTH], const size_t rows, const size_t width, const int stream,
+                    const tile_args *t) {
     real *c = t->c;
 #pragma GCC unroll 16
     for (size_t i = 0; i < rows; i++, c = next_row(c, t))
 #pragma GCC unroll 8
         for (size_t w = 0; w < width; w++) {
-            if (width > 1)
-                v_store(c + w * VLEN, sum[i][w]);
-            else
+            if (width == 1)
                 v_store_n(c, sum[i][w], t->lanes);
+            else if (stream)
+                v_stream(c + w * VLEN, sum[i][w]);
+            else
+                v_store(c + w * VLEN, sum[i][w]);
         }
 }
 
@@ -175,7 +179,7 @@ VEC void store_sums(vec (*sum)[MAX_WIDTH], const size_t rows, const size_t width
 VEC void tile(const size_t rows, const size_t width, const int layout, const int segmented, const tile_args *t) {
     vec sum[ROWS][MAX_WIDTH];
     first_sums(sum, rows, width, t);
-    if (width > 1 && !t->accumulate)
+    if (width > 1 && !t->accumulate && !(segmented && t->stream))
         claim(rows, width, t);
     rows_of_a a = first_rows(rows, layout, t);
     const ptrdiff_t a_col = (layout == ALONG_K ? 1 : t->a_col) * (ptrdiff_t)sizeof(real);
@@ -207,7 +211,10 @@ VEC void tile(const size_t rows, const size_t width, const int layout, const int
         if (segmented)
             advance(&a, rows, layout, t->a_jump);
     }
-    store_sums(sum, rows, width, t);
+    if (segmented && t->stream)
+        store_sums(sum, rows, width, 1, t);
+    else
+        store_sums(sum, rows, width, 0, t);
 }
 
 typedef void tile_kernel(const tile_args *t);
