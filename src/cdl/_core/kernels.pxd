@@ -36,6 +36,12 @@ cdef extern from "kernels.h" nogil:
         const void* rest
         double rest_sum
 
+    ctypedef struct cdl_placing:
+        size_t H, W, C, P, Q
+        double[3] y, x
+        double fill
+        int edge
+
     ctypedef struct cdl_windows:
         size_t H, W, C, P, Q, R, S, first, channels
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
@@ -162,8 +168,21 @@ cdef extern from "kernels.h" nogil:
                                   int stream) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
+        void (*image_place)(const cdl_placing* s, const void* x, int bytes, void* y) noexcept nogil
+        void (*image_colour)(void* y, size_t pixels, size_t C, double top, double brightness, double contrast,
+                             double saturation) noexcept nogil
+        void (*image_scale)(const void* x, int bytes, void* y, size_t pixels, size_t C, const double* shift,
+                            const double* divisor) noexcept nogil
+        void (*image_bytes)(const void* x, unsigned char* y, size_t n) noexcept nogil
+        void (*image_rows)(const void* x, int bytes, size_t row, const double* weight, size_t taps, void* y,
+                           size_t n) noexcept nogil
+        void (*image_columns)(const void* x, const int64_t* first, const double* weight, size_t taps, void* y, size_t Q,
+                              size_t C) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
+    enum: EDGE_FILL "CDL_EDGE_FILL"
+    enum: EDGE_NEAREST "CDL_EDGE_NEAREST"
+    enum: EDGE_MIRROR "CDL_EDGE_MIRROR"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"
     enum: REDUCE_SQUARES "CDL_REDUCE_SQUARES"
     enum: REDUCE_MAX "CDL_REDUCE_MAX"

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .reference_augment import augment as augment
+from .reference_augment import resize as resize
 from .reference_images import conv as conv
 from .reference_images import conv_grad as conv_grad
 from .reference_networks import network_epoch as network_epoch
