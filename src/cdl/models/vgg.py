@@ -24,8 +24,8 @@ class VGG(Model):
     ----------
     depth : {11, 13, 16, 19}
         Layers with weights.
-    classes : int
-        The number of outputs (logits).
+    classes : int or None
+        The number of outputs (logits). None: the convolutions alone, whose output is the last maps.
     small : bool
         For images of about 32×32: the convolutions are the same, the dense layers 512 wide, on one position.
     batch_norm : bool
@@ -47,7 +47,7 @@ class VGG(Model):
     Shape
     -----
     Input (N, H, W, channels), H and W at least 32; the maps are averaged to 7×7 positions (small: to one) where the
-    image is not 224×224 (small: 32×32). Output (N, classes).
+    image is not 224×224 (small: 32×32). Output (N, classes); without classes (N, H // 32, W // 32, 512).
 
     Source
     ------
@@ -59,27 +59,25 @@ class VGG(Model):
                  fused=False):
         if depth not in _STAGES:
             raise ValueError(f"VGG: depth must be one of {', '.join(map(str, _STAGES))}, got {depth!r}")
-        self.depth, self.classes = depth, positive_integer(classes, "VGG", "classes")
+        self.depth, self.classes = depth, None if classes is None else positive_integer(classes, "VGG", "classes")
         self.small, self.batch_norm, self.drop_prob, self.channels = small, batch_norm, drop_prob, channels
         rng = None if rng is None else generator(rng)
         self.features = _features(_STAGES[depth], batch_norm, channels, rng)
         self.flatten = Flatten()
-        self._map, units = (1, 512) if small else (_MAP, 4096)
-        like = {"activation": "relu", "rng": rng}
-        first = Dense(units, in_features=self._map**2 * _FILTERS[-1], **like)
-        first.flattened = (self._map, self._map, _FILTERS[-1])
-        second, last = Dense(units, in_features=units, **like), Dense(classes, in_features=units, rng=rng)
-        self.classifier = Sequential([first, Dropout(drop_prob), second, Dropout(drop_prob), last], names="02356")
+        self._map = 1 if small else _MAP
+        self.classifier = None if classes is None else _classifier(self._map, 512 if small else 4096, classes, drop_prob, rng)
         if fused:
             self.fuse()
 
     def forward(self, x):
-        x = averaged(self.features.forward(x), self._map)
-        return self.classifier.forward(self.flatten(x))
+        x = self.features.forward(x)
+        if self.classifier is None:
+            return x
+        return self.classifier.forward(self.flatten(averaged(x, self._map)))
 
     def output_shape(self, input_shape):
-        self.features.output_shape(input_shape)
-        return (input_shape[0], self.classes)
+        shape = self.features.output_shape(input_shape)
+        return shape if self.classes is None else (input_shape[0], self.classes)
 
     def known_input_shape(self):
         size = 32 * self._map
@@ -104,6 +102,14 @@ def _features(stages, batch_norm, channels, rng):
         layers[str(number)] = MaxPool2D(2)
         number += 1
     return Sequential(layers.values(), names=layers)
+
+
+def _classifier(size, units, classes, drop_prob, rng):
+    like = {"activation": "relu", "rng": rng}
+    first = Dense(units, in_features=size * size * _FILTERS[-1], **like)
+    first.flattened = (size, size, _FILTERS[-1])
+    second, last = Dense(units, in_features=units, **like), Dense(classes, in_features=units, rng=rng)
+    return Sequential([first, Dropout(drop_prob), second, Dropout(drop_prob), last], names="02356")
 
 
 def averaged(x, size):
