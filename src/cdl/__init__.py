@@ -8,6 +8,7 @@ from cdl._core.memory import clear_memory, memory_stats, set_memory_limit
 from cdl._core.tape import no_grad
 from cdl._core.tensor import Tensor
 from cdl._core.threads import get_num_threads, set_num_threads
+from cdl._core.winograd import set_winograd
 from cdl.data import load_digits, train_test_split
 from cdl.gradcheck import GradientError, gradcheck, value_and_grad
 from cdl.init import he_initialization, orthogonal, xavier_initialization
@@ -29,7 +30,7 @@ __all__ = [
     "EarlyStopping", "GradientError", "Model", "Residual", "Sequential", "Tensor", "clear_memory", "conv_output_size",
     "evaluate",
     "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats",
-    "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "train_test_split", "value_and_grad",
-    "xavier_initialization",
+    "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "set_winograd", "train_test_split",
+    "value_and_grad", "xavier_initialization",
     *losses.__all__, *nn.__all__, *ops.__all__, *optim.__all__,
 ]

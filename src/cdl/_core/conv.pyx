@@ -4,7 +4,8 @@ x is (N, H, W, C), w (R, S, C / groups, K), b (K), y and added (N, P, Q, K). Bac
 convolution of g' with w turned round, dw[r, s] the products of the pixels that tap (r, s) saw with g', db the sum of g'
 over the pixels, dadded = g'. A transposed convolution is the input gradient as an op of its own.
 
-A kernel of one pixel with stride 1 is a matrix product as it stands. Images of one group are read where they lie
+A kernel of one pixel with stride 1 is a matrix product as it stands. 3 x 3 taps of stride 1 take a quarter of the products
+after a transform (winograd) where there are channels enough. Other images of one group are read where they lie
 (conv_rows), what that does not serve window by window (conv_windows).
 """
 cimport cython
@@ -23,6 +24,8 @@ from cdl._core.kernels cimport SAVED_X, UNARY_SAVED
 from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport (ITEMSIZE, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, new_tensor, shape_of)
 from cdl._core.threads cimport parallel_for, threads_for
+from cdl._core.winograd cimport (FORWARD, INPUT, WEIGHTS, winograd_forward, winograd_input, winograd_serves,
+                                 winograd_weights)
 
 include "conv_check.pxi"
 
@@ -81,6 +84,8 @@ cdef int forward_by_choice(const Conv* c, const Finish* f, const char* x, const 
     cdef Kernel kernel = kernel_of(c, w)
     if is_product(c) and c.W % WHOLE_TILES != 0:
         return product_forward(c, f, x, w, y)
+    if winograd_serves(c, FORWARD):
+        return winograd_forward(c, f, x, w, y)
     if rows_serve(c):
         return rows_forward(c, &kernel, f, x, y, NULL)
     return windows_forward(c, &kernel, f, x, y)
@@ -89,12 +94,16 @@ cdef int forward_by_choice(const Conv* c, const Finish* f, const char* x, const 
 cdef int input_by_choice(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
     if is_product(c):
         return product_input(c, g, w, dx)
+    if winograd_serves(c, INPUT):
+        return winograd_input(c, g, w, dx)
     return phases_input(c, g, w, dx)
 
 
 cdef int weights_by_choice(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil:
     if is_product(c):
         return product_weights(c, x, g, dw)
+    if winograd_serves(c, WEIGHTS):
+        return winograd_weights(c, x, g, dw)
     if rows_serve(c):
         return rows_weights(c, x, g, dw)
     return windows_weights(c, x, g, dw)

@@ -51,6 +51,10 @@ cdef extern from "kernels.h" nogil:
         Py_ssize_t stride_h, stride_w, top, left
     enum: POOL_SLACK "CDL_POOL_SLACK"
 
+    ctypedef struct cdl_tiles:
+        size_t height, width, channels, count, across
+        Py_ssize_t top, left
+
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
         unary_backward_t* unary_backward
@@ -178,6 +182,16 @@ cdef extern from "kernels.h" nogil:
                            size_t n) noexcept nogil
         void (*image_columns)(const void* x, const int64_t* first, const double* weight, size_t taps, void* y, size_t Q,
                               size_t C) noexcept nogil
+        void (*winograd_input)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
+                               size_t plane, size_t row) noexcept nogil
+        void (*winograd_gradient)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
+                                  size_t plane, size_t row) noexcept nogil
+        void (*winograd_filter)(size_t depth, size_t n, const void* w, Py_ssize_t tap, Py_ssize_t w_row, void* u,
+                                size_t plane, size_t row) noexcept nogil
+        void (*winograd_output)(const void* m, size_t plane, size_t row, const void* bias, void* y, const cdl_tiles* g,
+                                size_t first, size_t tiles, size_t n) noexcept nogil
+        void (*winograd_filter_backward)(size_t depth, size_t n, const void* m, size_t plane, size_t row, void* dw,
+                                         size_t tap, size_t dw_row, int accumulate) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: EDGE_FILL "CDL_EDGE_FILL"

@@ -80,6 +80,13 @@ typedef struct cdl_pool {
 /* Elements at the end of a row of max pooling's index that belong to nobody: the longest vector's lanes. */
 enum { CDL_POOL_SLACK = 16 };
 
+/* How images (height, width, channels) are cut into tiles that lie 4 pixels apart (winograd.c): `count` to an image,
+ * `across` side by side, the first of them beginning `top` rows above the image and `left` columns before it. */
+typedef struct cdl_tiles {
+    size_t height, width, channels, count, across;
+    ptrdiff_t top, left;
+} cdl_tiles;
+
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
     cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];
