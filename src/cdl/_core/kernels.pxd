@@ -1,5 +1,5 @@
 # The C kernel table as Cython sees it; the C compiler checks each slot against kernels.def.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "kernels.h" nogil:
     enum: CDL_UNARY_COUNT
@@ -153,6 +153,10 @@ cdef extern from "kernels.h" nogil:
                            size_t rows, size_t cols, size_t group, int frozen) noexcept nogil
         void (*norm_backward)(const void* x, const void* g, const void* coef, const void* pulls, void* dx, size_t rows,
                               size_t cols, int relu) noexcept nogil
+        void (*norm_add_forward)(const void* x, const void* added, const void* coef, void* y, uint16_t* kept, size_t rows,
+                                 size_t cols, int relu) noexcept nogil
+        void (*norm_add_slopes)(const void* x, const void* g, const uint16_t* kept, const void* coef, void* sums,
+                                void* dadded, size_t rows, size_t cols) noexcept nogil
         void (*norm_rows_forward)(const void* x, const void* gamma, const void* beta, void* y, void* stat, size_t rows,
                                   size_t n, double eps, int centred) noexcept nogil
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
@@ -162,6 +166,10 @@ cdef extern from "kernels.h" nogil:
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                           Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
                           int accumulate, int stream) noexcept nogil
+        void (*resize_forward)(const void* top, const void* bottom, double weight, const int64_t* low,
+                               const double* share, void* y, size_t Q, size_t last, size_t C) noexcept nogil
+        void (*resize_backward)(const void* g, double weight, const int64_t* low, const double* share, void* dx, size_t Q,
+                                size_t last, size_t C) noexcept nogil
         void (*max_pool_forward)(const cdl_pool* w, const void* x, void* y, void* index, size_t row,
                                  size_t rows) noexcept nogil
         void (*max_pool_backward)(const cdl_pool* w, const void* index, const void* g, void* dx, size_t row, size_t rows,

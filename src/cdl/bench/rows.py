@@ -119,6 +119,28 @@ NETWORKS = [
     _network("lenet5", "LeNet-5", 1, micros=10, threads=(1,)),
 ]
 
+
+def _pool(op, n, size, channels, window=2, stride=2, padding=0, **goals):
+    title = {"max": "MaxPool", "avg": "AvgPool"}[op]
+    name = f"{title} {window} × {window}{f' / {stride}' if stride != window else ''} ({n}, {size}, {size}, {channels})"
+    return Row("images", name + " forward + backward", "pool_grad", (op, n, size, channels, window, stride, padding), **goals)
+
+
+IMAGES = [
+    _pool("max", 16, 112, 64, ratio=8),
+    _pool("max", 16, 112, 64, 3, 2, 1),
+    _pool("max", 64, 28, 6),
+    _pool("avg", 16, 112, 64),
+    _pool("avg", 64, 28, 6),
+    _pool("avg", 16, 7, 2048, 7, 7),
+    *(
+        Row("images", f"BatchNorm + {title} (16, 56, 56, 64) training, forward + backward", "image_norm_grad",
+            (end, 16, 56, 64), ratio=2.5)
+        for end, title in (("relu", "ReLU"), ("residual", "residual + ReLU"))
+    ),
+    Row("images", "UpSampling 2 × 2 bilinear (16, 28, 28, 64) forward + backward", "upsample_grad", (16, 28, 64)),
+]
+
 # What a NumPy user writes, as it is written, over a million elements. NumPy is the peer: the same line on ndarrays.
 IDIOMS = {
     "np.exp": lambda np, d: np.exp(d.a),
@@ -194,6 +216,7 @@ ROWS = [
     # The reference is the share of kept elements, which of 12.6 million differs by 1e-4 from draw to draw.
     Row("norm", "dropout (4096, 3072) forward + backward", "dropout_grad", (0.3, 4096, 3072), ratio=10, tolerance=1e-3),
     *CONVOLUTIONS,
+    *IMAGES,
     *NETWORKS,
     # What training is fed with: a step of ResNet-18 on 32 images of 32 × 32 takes some 100 ms on one thread.
     *(
