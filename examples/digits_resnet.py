@@ -1,6 +1,6 @@
 """Train a small residual network on the handwritten digits that come with cdl: 99 % of held-out ones in some seconds.
 
-    python examples/digits_resnet.py
+python examples/digits_resnet.py
 """
 import cdl
 from cdl.models import BasicBlock

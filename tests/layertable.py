@@ -43,7 +43,8 @@ BASIC = ({"conv1.weight": (3, 3, 4, 4)} | normed("bn1", 4) | {"conv2.weight": (3
 WIDER = ({"conv1.weight": (3, 3, 4, 6)} | normed("bn1", 6) | {"conv2.weight": (3, 3, 6, 6)} | normed("bn2", 6)
          | {"downsample.0.weight": (1, 1, 4, 6)} | normed("downsample.1", 6))
 BOTTLE = ({"conv1.weight": (1, 1, 4, 2)} | normed("bn1", 2) | {"conv2.weight": (3, 3, 2, 2)} | normed("bn2", 2)
-          | {"conv3.weight": (1, 1, 2, 8)} | normed("bn3", 8) | {"downsample.0.weight": (1, 1, 4, 8)} | normed("downsample.1", 8))
+          | {"conv3.weight": (1, 1, 2, 8)} | normed("bn3", 8)
+          | {"downsample.0.weight": (1, 1, 4, 8)} | normed("downsample.1", 8))
 LENET = {"conv1.weight": (5, 5, 1, 6), "conv1.bias": (6,), "conv2.weight": (5, 5, 6, 16), "conv2.bias": (16,),
          "fc1.weight": (16, 120), "fc1.bias": (120,), "fc2.weight": (120, 84), "fc2.bias": (84,), "fc3.weight": (84, 3),
          "fc3.bias": (3,)}

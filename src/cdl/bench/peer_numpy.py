@@ -5,10 +5,10 @@ import numpy as np
 from . import reference
 from .images_numpy import conv as conv
 from .images_numpy import conv_grad as conv_grad
-from .reference_augment import GREY, MEAN, STD, factors, places, triangles
 from .images_numpy import image_norm_grad as image_norm_grad
 from .images_numpy import pool_grad as pool_grad
 from .images_numpy import upsample_grad as upsample_grad
+from .reference_augment import GREY, MEAN, STD, factors, places, triangles
 from .rows import IDIOMS
 
 

@@ -59,5 +59,6 @@ def load_mnist_sample():
     except (ValueError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FileFormatError(f"{path}: expected a gzipped table of numbers: {error}") from None
     if table.shape[1] != 785 or not ((table >= 0) & (table <= 255)).all() or not set(table[:, -1]) <= set(range(10)):
-        raise FileFormatError(f"{path}: expected 784 pixels from 0 to 255 and a digit in each row, got {table.shape[1]} columns")
+        raise FileFormatError(f"{path}: expected 784 pixels from 0 to 255 and a digit in each row, got {table.shape[1]} "
+                              "columns")
     return np.divide(table[:, :-1], np.float32(255)).reshape(-1, 28, 28, 1), table[:, -1].astype(np.int64)

@@ -5,7 +5,7 @@ too, (out, in). Images lie channels first, so that a dense layer after a Flatten
 """
 import numpy as np
 
-from cdl.nn import Conv1D, Conv2D, ConvTranspose2D, Dense
+from cdl.nn import Conv1D, Conv2D, ConvTranspose2D, Dense, Flatten
 from cdl.nn.layer import misfits_of
 
 __all__ = ["from_torch"]
@@ -73,9 +73,25 @@ def from_torch(model, state, layout=None):
     if layout == "cdl":
         return state        # load_state_dict tells what does not fit
     misfits = misfits_of(there, given)
+    unknown = next(_unknown_images(model), None)
+    if unknown is not None:
+        raise ValueError(f"{unknown!r} follows a Flatten, and torch flattens images in another order, C, H, W: tell their "
+                         "size, as in model.build((None, 28, 28, 1))")
     if misfits:
         raise ValueError(f"the state, in torch's layout, does not fit this {type(model).__name__}:{misfits}")
     return {path: place.bring(state[path]) for path, place in places.items()}
+
+
+def _unknown_images(model):
+    """The dense layers after a Flatten in a Sequential whose images are of unknown size."""
+    for layer in model.layers_inside():
+        flat = False
+        for _, child in layer.children() if hasattr(layer, "names") else ():
+            if isinstance(child, Dense):
+                if flat and child.flattened is None:
+                    yield child
+                flat = False
+            flat = flat or isinstance(child, Flatten)
 
 
 def _decide(places, given, here, there, counters):

@@ -1,7 +1,9 @@
 """Layers one after another."""
 from reprlib import recursive_repr
 
+from cdl.nn.dense import Dense
 from cdl.nn.layer import Layer, lines
+from cdl.nn.pool import Flatten
 from cdl.train.model import Model
 
 __all__ = ["Sequential"]
@@ -79,8 +81,13 @@ class Sequential(Model):
         self.layers = [layer for _, layer in kept]
 
     def build(self, input_shape):
+        image = None
         for layer in self.layers:
             layer.build(input_shape)
+            if isinstance(layer, Flatten):
+                image = tuple(input_shape[1:])
+            elif isinstance(layer, Dense) and image is not None:
+                layer.flattened, image = image if len(image) == 3 else None, None
             input_shape = layer.output_shape(input_shape)
 
     def output_shape(self, input_shape):

@@ -66,11 +66,7 @@ def conv_norm(conv, norm, x, added=None):
     """
     if type(norm) is Folded and type(conv) is Conv2D and conv.activation is None:
         return conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups, norm.activation, added)
-    if added is None or type(norm) is Folded:
-        return norm.forward(conv.forward(x)) if added is None else norm.forward(conv.forward(x), added=added)
-    from cdl._core.norm import batch_norm
-    y = batch_norm(conv.forward(x), norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.training, norm.momentum, norm.eps, False)
-    return FUSED[norm.activation](y + added) if norm.activation else y + added
+    return norm.forward(conv.forward(x), added=added)
 
 
 def fuse(layer):

@@ -225,7 +225,7 @@ class Layer:
             Dense(units=1, in_features=3),
         ])
         """
-        from cdl.nn.fuse import fuse        # it knows the layers, which are built on this one
+        from cdl.nn.fuse import fuse  # it knows the layers, which are built on this one
         return fuse(self)
 
     def fuse_parts(self, absorb, fold):
