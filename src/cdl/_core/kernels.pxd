@@ -36,10 +36,6 @@ cdef extern from "kernels.h" nogil:
         const void* rest
         double rest_sum
 
-    ctypedef struct cdl_pool:
-        size_t H, W, C, P, Q, R, S
-        Py_ssize_t stride_h, stride_w, top, left
-    enum: POOL_SLACK "CDL_POOL_SLACK"
     ctypedef struct cdl_placing:
         size_t H, W, C, P, Q
         double[3] y, x
@@ -49,6 +45,11 @@ cdef extern from "kernels.h" nogil:
     ctypedef struct cdl_windows:
         size_t H, W, C, P, Q, R, S, first, channels
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
+
+    ctypedef struct cdl_pool:
+        size_t H, W, C, P, Q, R, S
+        Py_ssize_t stride_h, stride_w, top, left
+    enum: POOL_SLACK "CDL_POOL_SLACK"
 
     ctypedef struct cdl_tiles:
         size_t height, width, channels, count, across
@@ -160,6 +161,11 @@ cdef extern from "kernels.h" nogil:
                                   size_t n, double eps, int centred) noexcept nogil
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
+        void (*conv_windows)(const cdl_windows* w, const void* x, size_t row, size_t rows, size_t column, size_t columns,
+                             void* target, Py_ssize_t target_row) noexcept nogil
+        void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                          Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
+                          int accumulate, int stream) noexcept nogil
         void (*resize_forward)(const void* top, const void* bottom, double weight, const int64_t* low,
                                const double* share, void* y, size_t Q, size_t last, size_t C) noexcept nogil
         void (*resize_backward)(const void* g, double weight, const int64_t* low, const double* share, void* dx, size_t Q,
@@ -172,11 +178,6 @@ cdef extern from "kernels.h" nogil:
                                  double scale) noexcept nogil
         void (*avg_pool_backward)(const cdl_pool* w, const void* g, void* dx, size_t row, size_t rows, double scale,
                                   int stream) noexcept nogil
-        void (*conv_windows)(const cdl_windows* w, const void* x, size_t row, size_t rows, size_t column, size_t columns,
-                             void* target, Py_ssize_t target_row) noexcept nogil
-        void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
-                          Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
-                          int accumulate, int stream) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
         void (*image_place)(const cdl_placing* s, const void* x, int bytes, void* y) noexcept nogil

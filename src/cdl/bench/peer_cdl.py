@@ -14,6 +14,9 @@ from .images_cdl import conv_grad as conv_grad
 from .images_cdl import image_norm_grad as image_norm_grad
 from .images_cdl import pool_grad as pool_grad
 from .images_cdl import upsample_grad as upsample_grad
+from .networks_cdl import network_epoch as network_epoch
+from .networks_cdl import network_predict as network_predict
+from .networks_cdl import network_step as network_step
 from .reference_augment import MEAN, STD
 from .rows import IDIOMS
 

@@ -13,6 +13,9 @@ from .images_torch import conv_grad as conv_grad
 from .images_torch import image_norm_grad as image_norm_grad
 from .images_torch import pool_grad as pool_grad
 from .images_torch import upsample_grad as upsample_grad
+from .peer_torch_networks import network_epoch as network_epoch
+from .peer_torch_networks import network_predict as network_predict
+from .peer_torch_networks import network_step as network_step
 from .reference_augment import GREY, MEAN, STD, factors
 
 FORWARD = {

@@ -92,17 +92,32 @@ class Model(Layer):
         """
         save_model(path, self)
 
-    def load(self, path):
-        """Set the weights from the file that `save` wrote; returns the model itself.
+    def load(self, path, *, layout=None):
+        """Set the weights from a safetensors file, one that `save` wrote or torch's; returns the model itself.
+
+        A file of torch's (`safetensors.torch.save_file(network.state_dict(), path)`) must have this model's names: those
+        of cdl.models are torchvision's. Its weights are brought into the order that they have here: convolutions from
+        (K, C, R, S) to (R, S, C, K), dense layers from (out, in) to (in, out), and where `Dense.flattened` says that the
+        inputs are those of an image, these from C, H, W to H, W, C. ``num_batches_tracked`` is left out.
+
+        Parameters
+        ----------
+        path : str or PathLike
+        layout : {None, "cdl", "torch"}
+            Whose order the weights have in a file that does not say that cdl wrote it. None: the shapes of all weights
+            together decide; where they fit both, you are asked.
 
         Raises
         ------
         FileFormatError
-            If the file is damaged, not a safetensors file, or holds other names or shapes than this model has.
+            If the file is damaged, not a safetensors file, or holds other names or shapes than this model has: all of them
+            are told, and nothing is changed.
         OSError
             If it cannot be read.
+        RuntimeError
+            If the model does not know its sizes yet.
         """
-        load_weights(path, self)
+        load_weights(path, self, layout)
         return self
 
     def summary(self, input_shape=None):
