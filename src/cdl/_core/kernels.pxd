@@ -36,14 +36,20 @@ cdef extern from "kernels.h" nogil:
         const void* rest
         double rest_sum
 
-    ctypedef struct cdl_pool:
-        size_t H, W, C, P, Q, R, S
-        Py_ssize_t stride_h, stride_w, top, left
-    enum: POOL_SLACK "CDL_POOL_SLACK"
+    ctypedef struct cdl_placing:
+        size_t H, W, C, P, Q
+        double[3] y, x
+        double fill
+        int edge
 
     ctypedef struct cdl_windows:
         size_t H, W, C, P, Q, R, S, first, channels
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
+
+    ctypedef struct cdl_pool:
+        size_t H, W, C, P, Q, R, S
+        Py_ssize_t stride_h, stride_w, top, left
+    enum: POOL_SLACK "CDL_POOL_SLACK"
 
     ctypedef struct cdl_tiles:
         size_t height, width, channels, count, across
@@ -155,6 +161,11 @@ cdef extern from "kernels.h" nogil:
                                   size_t n, double eps, int centred) noexcept nogil
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
                                    void* dgamma, void* dbeta, size_t rows, size_t n, int centred) noexcept nogil
+        void (*conv_windows)(const cdl_windows* w, const void* x, size_t row, size_t rows, size_t column, size_t columns,
+                             void* target, Py_ssize_t target_row) noexcept nogil
+        void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                          Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
+                          int accumulate, int stream) noexcept nogil
         void (*resize_forward)(const void* top, const void* bottom, double weight, const int64_t* low,
                                const double* share, void* y, size_t Q, size_t last, size_t C) noexcept nogil
         void (*resize_backward)(const void* g, double weight, const int64_t* low, const double* share, void* dx, size_t Q,
@@ -167,13 +178,18 @@ cdef extern from "kernels.h" nogil:
                                  double scale) noexcept nogil
         void (*avg_pool_backward)(const cdl_pool* w, const void* g, void* dx, size_t row, size_t rows, double scale,
                                   int stream) noexcept nogil
-        void (*conv_windows)(const cdl_windows* w, const void* x, size_t row, size_t rows, size_t column, size_t columns,
-                             void* target, Py_ssize_t target_row) noexcept nogil
-        void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
-                          Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
-                          int accumulate, int stream) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
+        void (*image_place)(const cdl_placing* s, const void* x, int bytes, void* y) noexcept nogil
+        void (*image_colour)(void* y, size_t pixels, size_t C, double top, double brightness, double contrast,
+                             double saturation) noexcept nogil
+        void (*image_scale)(const void* x, int bytes, void* y, size_t pixels, size_t C, const double* shift,
+                            const double* divisor) noexcept nogil
+        void (*image_bytes)(const void* x, unsigned char* y, size_t n) noexcept nogil
+        void (*image_rows)(const void* x, int bytes, size_t row, const double* weight, size_t taps, void* y,
+                           size_t n) noexcept nogil
+        void (*image_columns)(const void* x, const int64_t* first, const double* weight, size_t taps, void* y, size_t Q,
+                              size_t C) noexcept nogil
         void (*winograd_input)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
                                size_t plane, size_t row) noexcept nogil
         void (*winograd_gradient)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
@@ -184,8 +200,30 @@ cdef extern from "kernels.h" nogil:
                                 size_t first, size_t tiles, size_t n) noexcept nogil
         void (*winograd_filter_backward)(size_t depth, size_t n, const void* m, size_t plane, size_t row, void* dw,
                                          size_t tap, size_t dw_row, int accumulate) noexcept nogil
+        void (*depthwise_forward)(const void* x, const void* w, const void* bias, void* y, size_t rows, size_t taps,
+                                  Py_ssize_t x_row, Py_ssize_t x_tap, size_t w_row, size_t n, Py_ssize_t x_col,
+                                  size_t y_col, size_t channels, int stream) noexcept nogil
+        void (*depthwise_weights)(const void* x, const void* g, void* dw, size_t rows, size_t taps, Py_ssize_t x_row,
+                                  Py_ssize_t x_tap, size_t w_row, size_t n, Py_ssize_t x_col, size_t channels,
+                                  size_t width) noexcept nogil
+        void (*depthwise_repeat)(const void* x, void* y, size_t n, size_t m) noexcept nogil
+        void (*depthwise_gather)(const void* g, void* dx, size_t n, size_t m) noexcept nogil
+        void (*pixels_forward)(const void* x, const void* w, const void* bias, void* y, size_t rows, size_t taps,
+                               size_t run, Py_ssize_t x_row, Py_ssize_t x_tap, size_t n, Py_ssize_t x_col,
+                               size_t filters) noexcept nogil
+        void (*pixels_weights)(const void* x, const void* g, void* dw, size_t pixel_rows, Py_ssize_t x_down,
+                               Py_ssize_t g_down, size_t n, Py_ssize_t x_col, size_t rows, size_t taps, size_t run,
+                               Py_ssize_t x_row, Py_ssize_t x_tap, size_t filters) noexcept nogil
+        void (*planes_forward)(const void* x, const void* w, const void* bias, void* y, size_t pixel_rows,
+                               Py_ssize_t x_down, size_t rows, size_t taps, size_t channels, Py_ssize_t x_row,
+                               Py_ssize_t x_tap, Py_ssize_t x_plane, size_t n, size_t filters) noexcept nogil
+        void (*planes_split)(const void* x, void* planes, size_t rows, size_t n, size_t channels, Py_ssize_t x_row,
+                             Py_ssize_t row, Py_ssize_t plane) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
+    enum: EDGE_FILL "CDL_EDGE_FILL"
+    enum: EDGE_NEAREST "CDL_EDGE_NEAREST"
+    enum: EDGE_MIRROR "CDL_EDGE_MIRROR"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"
     enum: REDUCE_SQUARES "CDL_REDUCE_SQUARES"
     enum: REDUCE_MAX "CDL_REDUCE_MAX"
