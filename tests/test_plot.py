@@ -50,8 +50,8 @@ def test_maps_are_drawn_side_by_side_each_in_its_own_scale():
     one = picture.array[..., 4]
     np.testing.assert_allclose(whole[9:17, 11:21], (one - one.min()) / (one.max() - one.min()), rtol=1e-5)
     assert np.ma.getmaskarray(np.ma.masked_invalid(whole))[8].all()     # the line between is empty
-    assert drawn(plot.feature_maps(network(), np.ones((4, 4, 1), np.float32), most=2)).shape == (2, 5)
-    assert "the first 2 of 6 channels" in matplotlib.pyplot.gcf().axes[0].get_title()
+    picture = plot.feature_maps(network(), np.ones((8, 8, 1), np.float32), most=2)
+    assert drawn(picture).shape == (6, 13) and "the first 2 of 6 channels" in picture.figure.axes[0].get_title()
 
 
 def test_maps_drawn_where_one_says():

@@ -50,7 +50,7 @@ def test_nan_stays_with_its_neighbours():
     (lambda: cdl.UpSampling2D(2, "cubic"), ValueError, "UpSampling2D: interpolation must be 'nearest' or 'bilinear'"),
     (lambda: cdl.ZeroPadding2D((1, 2, 3)), ValueError, "ZeroPadding2D: padding must be"),
     (lambda: cdl.ZeroPadding2D(1.5), TypeError, "ZeroPadding2D: padding must be an integer, got 1.5"),
-    (lambda: cdl.UpSampling2D().output_shape((2, 3)), ValueError, r"the input must be \(N, H, W, channels\), got shape \(2, 3\)"),
+    (lambda: cdl.UpSampling2D().output_shape((2, 3)), ValueError, r"must be \(N, H, W, channels\), got shape \(2, 3\)"),
 ])
 def test_what_is_refused(make, error, words):
     with pytest.raises(error, match=words):

@@ -195,10 +195,11 @@ def confusion_matrix(y_true, y_pred, classes=None, *, normalize=False, ax=None):
            [0, 0, 1]])
     """
     require("matplotlib.pyplot", "plot", "plot.confusion_matrix")
+    counts = [len(y) if np.ndim(y) else 0 for y in (y_true, y_pred)]
+    if counts[0] != counts[1] or not counts[0]:
+        raise ValueError(f"plot.confusion_matrix: expected as many predictions as labels, and one at least, got {counts[0]} "
+                         f"labels and {counts[1]} predictions")
     true, predicted = _labels(y_true, "y_true"), _labels(y_pred, "y_pred")
-    if true.shape != predicted.shape or true.size == 0:
-        raise ValueError(f"plot.confusion_matrix: expected as many predictions as labels, and one at least, got {true.size} "
-                         f"labels and {predicted.size} predictions")
     scores = [np.shape(y)[1] for y in (y_true, y_pred) if np.ndim(y) == 2]
     count = max(int(true.max()) + 1, int(predicted.max()) + 1, *scores)
     names = [str(i) for i in range(count)] if classes is None else [str(name) for name in classes]
@@ -288,7 +289,7 @@ def _draw_matrix(array, names, ax):
     if len(names) <= _NUMBERED:
         for (i, j), value in np.ndenumerate(array):
             ax.text(j, i, f"{value:.2f}" if array.dtype.kind == "f" else str(value), ha="center", va="center",
-                    fontsize="small", color="white" if value > array.max() / 2 else "black")
+                    fontsize="small", color="silver" if not value else "white" if value > array.max() / 2 else "black")
     if len(names) <= _NUMBERED or any(not name.isdigit() for name in names):
         small = "small" if len(names) <= _NUMBERED else "xx-small"
         ax.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 3 else 0, fontsize=small,

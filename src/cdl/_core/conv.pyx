@@ -4,9 +4,10 @@ x is (N, H, W, C), w (R, S, C / groups, K), b (K), y and added (N, P, Q, K). Bac
 convolution of g' with w turned round, dw[r, s] the products of the pixels that tap (r, s) saw with g', db the sum of g'
 over the pixels, dadded = g'. A transposed convolution is the input gradient as an op of its own.
 
-A kernel of one pixel with stride 1 is a matrix product as it stands. 3 x 3 taps of stride 1 take a quarter of the products
-after a transform (winograd) where there are channels enough. Other images of one group are read where they lie
-(conv_rows), what that does not serve window by window (conv_windows).
+A kernel of one pixel with stride 1 is a matrix product as it stands; depthwise convolution has kernels of its own
+(depthwise), so have few channels or filters (pixels). 3 x 3 taps of stride 1 take a quarter of the products after a
+transform (winograd) where there are channels enough. Other images of one group are read where they lie (conv_rows),
+what that does not serve window by window (conv_windows).
 """
 cimport cython
 from libc.string cimport memset
@@ -14,13 +15,15 @@ from libc.string cimport memset
 from cdl._core.cast cimport cast
 from cdl._core.conv_phases cimport phases_input
 from cdl._core.conv_rows cimport rows_forward, rows_serve, rows_weights
-from cdl._core.conv_shape cimport Conv, Finish, Kernel, finish_elements, kernel_of
+from cdl._core.conv_shape cimport FORWARD, INPUT, WEIGHTS, Conv, Finish, Kernel, finish_elements, kernel_of
 from cdl._core.conv_windows cimport windows_forward, windows_weights
 from cdl._core.copy cimport contiguous
 from cdl._core.dense cimport act_of, plain, through_activation
+from cdl._core.depthwise cimport depthwise_forward, depthwise_input, depthwise_serves, depthwise_weights
 from cdl._core.gate cimport as_float, finish
 from cdl._core.gemm cimport Gemm, gemm
 from cdl._core.kernels cimport SAVED_X, UNARY_SAVED
+from cdl._core.pixels cimport pixels_forward, pixels_input, pixels_serves, pixels_weights
 from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport (ITEMSIZE, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, new_tensor, shape_of)
 from cdl._core.threads cimport parallel_for, threads_for
@@ -84,6 +87,10 @@ cdef int forward_by_choice(const Conv* c, const Finish* f, const char* x, const 
     cdef Kernel kernel = kernel_of(c, w)
     if is_product(c) and c.W % WHOLE_TILES != 0:
         return product_forward(c, f, x, w, y)
+    if depthwise_serves(c, FORWARD):
+        return depthwise_forward(c, f, x, w, y)
+    if pixels_serves(c, FORWARD):
+        return pixels_forward(c, f, x, w, y)
     if winograd_serves(c, FORWARD):
         return winograd_forward(c, f, x, w, y)
     if rows_serve(c):
@@ -94,6 +101,10 @@ cdef int forward_by_choice(const Conv* c, const Finish* f, const char* x, const 
 cdef int input_by_choice(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
     if is_product(c):
         return product_input(c, g, w, dx)
+    if depthwise_serves(c, INPUT):
+        return depthwise_input(c, g, w, dx)
+    if pixels_serves(c, INPUT):
+        return pixels_input(c, g, w, dx)
     if winograd_serves(c, INPUT):
         return winograd_input(c, g, w, dx)
     return phases_input(c, g, w, dx)
@@ -102,6 +113,10 @@ cdef int input_by_choice(const Conv* c, const char* g, const char* w, char* dx) 
 cdef int weights_by_choice(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil:
     if is_product(c):
         return product_weights(c, x, g, dw)
+    if depthwise_serves(c, WEIGHTS):
+        return depthwise_weights(c, x, g, dw)
+    if pixels_serves(c, WEIGHTS):
+        return pixels_weights(c, x, g, dw)
     if winograd_serves(c, WEIGHTS):
         return winograd_weights(c, x, g, dw)
     if rows_serve(c):

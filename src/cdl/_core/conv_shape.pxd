@@ -20,6 +20,10 @@ ctypedef struct Kernel:
     const char* w
     Py_ssize_t r_step, s_step, c_step, k_step, group_step
 
+# What an algorithm may be asked for: y, dx or dw.
+cdef enum Direction:
+    FORWARD, INPUT, WEIGHTS
+
 # y = act(convolution + bias + added)
 ctypedef struct Finish:
     const char* bias                            # (K), or NULL

@@ -200,6 +200,25 @@ cdef extern from "kernels.h" nogil:
                                 size_t first, size_t tiles, size_t n) noexcept nogil
         void (*winograd_filter_backward)(size_t depth, size_t n, const void* m, size_t plane, size_t row, void* dw,
                                          size_t tap, size_t dw_row, int accumulate) noexcept nogil
+        void (*depthwise_forward)(const void* x, const void* w, const void* bias, void* y, size_t rows, size_t taps,
+                                  Py_ssize_t x_row, Py_ssize_t x_tap, size_t w_row, size_t n, Py_ssize_t x_col,
+                                  size_t y_col, size_t channels, int stream) noexcept nogil
+        void (*depthwise_weights)(const void* x, const void* g, void* dw, size_t rows, size_t taps, Py_ssize_t x_row,
+                                  Py_ssize_t x_tap, size_t w_row, size_t n, Py_ssize_t x_col, size_t channels,
+                                  size_t width) noexcept nogil
+        void (*depthwise_repeat)(const void* x, void* y, size_t n, size_t m) noexcept nogil
+        void (*depthwise_gather)(const void* g, void* dx, size_t n, size_t m) noexcept nogil
+        void (*pixels_forward)(const void* x, const void* w, const void* bias, void* y, size_t rows, size_t taps,
+                               size_t run, Py_ssize_t x_row, Py_ssize_t x_tap, size_t n, Py_ssize_t x_col,
+                               size_t filters) noexcept nogil
+        void (*pixels_weights)(const void* x, const void* g, void* dw, size_t pixel_rows, Py_ssize_t x_down,
+                               Py_ssize_t g_down, size_t n, Py_ssize_t x_col, size_t rows, size_t taps, size_t run,
+                               Py_ssize_t x_row, Py_ssize_t x_tap, size_t filters) noexcept nogil
+        void (*planes_forward)(const void* x, const void* w, const void* bias, void* y, size_t pixel_rows,
+                               Py_ssize_t x_down, size_t rows, size_t taps, size_t channels, Py_ssize_t x_row,
+                               Py_ssize_t x_tap, Py_ssize_t x_plane, size_t n, size_t filters) noexcept nogil
+        void (*planes_split)(const void* x, void* planes, size_t rows, size_t n, size_t channels, Py_ssize_t x_row,
+                             Py_ssize_t row, Py_ssize_t plane) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: EDGE_FILL "CDL_EDGE_FILL"

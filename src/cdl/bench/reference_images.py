@@ -110,7 +110,16 @@ def image_norm_grad(end, n, size, channels):
     w, b = rng.uniform(0.5, 1.5, (2, channels)).astype(np.float32)
     data = SimpleNamespace(x=x, g=g, w=w, b=b, past=past if end == "residual" else None, eps=1e-5)
     exact = SimpleNamespace(**{k: v.astype(float) if isinstance(v, np.ndarray) else v for k, v in vars(data).items()})
+    # Where the ReLU's input is so near 0 that rounding decides on which side it lies, the gradient that comes in is 0.
+    exact.g[abs(_before_relu(exact)) < 1e-4] = 0
+    data.g = exact.g.astype(np.float32)
     return data, norm_relu_and_gradients(exact)
+
+
+def _before_relu(d):
+    x = d.x - d.x.mean(axis=(0, 1, 2))
+    y = x * (d.w / np.sqrt((x * x).mean(axis=(0, 1, 2)) + d.eps)) + d.b
+    return y if d.past is None else y + d.past
 
 
 def norm_relu_and_gradients(d):

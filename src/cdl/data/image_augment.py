@@ -74,8 +74,8 @@ class Augment:
         self.flip = _within(0.5 if flip is True else flip, "flip", 1)
         self.flip_vertical = _within(0.5 if flip_vertical is True else flip_vertical, "flip_vertical", 1)
         self.crop = operator.index(crop)
-        if self.crop < 0:
-            raise ValueError(f"Augment: crop must be 0 or more pixels, got {crop}")
+        if not 0 <= self.crop < 2**24:      # the kernels count in 32 bits
+            raise ValueError(f"Augment: crop must be a number of pixels from 0 to {2**24 - 1}, got {crop}")
         self.size = None if size is None else _size(size, "Augment")
         self.rotation = _within(rotation, "rotation", 180)
         self.brightness, self.contrast, self.saturation = (

@@ -2,8 +2,10 @@
  * are resized and become bytes again. What is computed is real. */
 #include "vec.h"
 
-#define SCALED                                                                                                         \
-    16 /* channels up to which factors are laid out as the elements of 16 pixels, so that they fill vectors */
+/* pixels whose places are computed in one go */
+#define RUN 64
+/* channels up to which shifts and divisors are laid out for 16 pixels, so that they fill vectors */
+#define SCALED 16
 
 /* a loop over channels, known to the compiler for grey, RGB and RGBA */
 #define FOR_CHANNELS(C, call)                                                                                          \
@@ -76,27 +78,68 @@ VEC void copied(const cdl_placing *s, const void *x, int bytes, real *y, size_t 
     }
 }
 
+typedef real four __attribute__((vector_size(4 * sizeof(real))));
+typedef int32_t four_ints __attribute__((vector_size(16)));
+typedef uint8_t four_bytes __attribute__((vector_size(4)));
+
+VEC void load_four(const void *x, int bytes, size_t at, four *value) {
+    if (bytes) {
+        four_bytes b;
+        memcpy(&b, (const uint8_t *)x + at, sizeof b);
+        *value = __builtin_convertvector(__builtin_convertvector(b, four_ints), four);
+    } else {
+        memcpy(value, (const real *)x + at, sizeof *value);
+    }
+}
+
+/* One pixel of 3 or 4 channels from the four whose upper left is `pixel`, all within x: the channels side by side in a
+ * vector, so that of three one element more is read and written. */
+VEC void blend_vector(const void *x, int bytes, size_t pixel, size_t W, size_t C, real down, real right, real *y) {
+    four a, b, c, d;
+    load_four(x, bytes, pixel * C, &a), load_four(x, bytes, (pixel + 1) * C, &b);
+    load_four(x, bytes, (pixel + W) * C, &c), load_four(x, bytes, (pixel + W + 1) * C, &d);
+    const four above = a + right * (b - a), below = c + right * (d - c), value = above + down * (below - above);
+    memcpy(y, &value, sizeof value);
+}
+
+/* One pixel, wherever the four around (i, j) lie. */
+VEC void blend_pixel(const cdl_placing *s, const void *x, int bytes, ptrdiff_t i, ptrdiff_t j, size_t C, real down,
+                     real right, real *y) {
+    ptrdiff_t pixel[4];
+    for (int k = 0; k < 4; k++) {
+        const ptrdiff_t row = inside(i + k / 2, (ptrdiff_t)s->H, s->edge);
+        const ptrdiff_t column = inside(j + k % 2, (ptrdiff_t)s->W, s->edge);
+        pixel[k] = row < 0 || column < 0 ? -1 : row * (ptrdiff_t)s->W + column;
+    }
+    for (size_t c = 0; c < C; c++) {
+        real v[4];
+        for (int k = 0; k < 4; k++)
+            v[k] = pixel[k] < 0 ? (real)s->fill : element(x, bytes, (size_t)pixel[k] * C + c);
+        const real above = v[0] + right * (v[1] - v[0]), below = v[2] + right * (v[3] - v[2]);
+        y[c] = above + down * (below - above);
+    }
+}
+
 /* Each pixel from the four of x around its place, by their nearness (bilinear). */
 VEC void blended(const cdl_placing *s, const void *x, int bytes, real *y, size_t C) {
-    const ptrdiff_t H = (ptrdiff_t)s->H, W = (ptrdiff_t)s->W;
+    const int32_t H = (int32_t)s->H, W = (int32_t)s->W;
+    int32_t i[RUN], j[RUN];
+    real down[RUN], right[RUN];
     for (size_t p = 0; p < s->P; p++)
-        for (size_t q = 0; q < s->Q; q++, y += C) {
-            const double v = s->y[0] + s->y[1] * (double)p + s->y[2] * (double)q;
-            const double u = s->x[0] + s->x[1] * (double)p + s->x[2] * (double)q;
-            const ptrdiff_t i = (ptrdiff_t)floor(v), j = (ptrdiff_t)floor(u);
-            const real down = (real)(v - (double)i), right = (real)(u - (double)j);
-            ptrdiff_t pixel[4] = {i * W + j, i * W + j + 1, (i + 1) * W + j, (i + 1) * W + j + 1};
-            const int whole = i >= 0 && i + 1 < H && j >= 0 && j + 1 < W;
-            for (int k = 0; k < 4 && !whole; k++) {
-                const ptrdiff_t row = inside(i + k / 2, H, s->edge), column = inside(j + k % 2, W, s->edge);
-                pixel[k] = row < 0 || column < 0 ? -1 : row * W + column;
+        for (size_t top = 0; top < s->Q; top += RUN) {
+            const size_t n = s->Q - top < RUN ? s->Q - top : RUN;
+            for (size_t k = 0; k < n; k++) {
+                const double v = s->y[0] + s->y[1] * (double)p + s->y[2] * (double)(int32_t)(top + k);
+                const double u = s->x[0] + s->x[1] * (double)p + s->x[2] * (double)(int32_t)(top + k);
+                i[k] = (int32_t)floor(v), down[k] = (real)(v - floor(v));
+                j[k] = (int32_t)floor(u), right[k] = (real)(u - floor(u));
             }
-            for (size_t c = 0; c < C; c++) {
-                real four[4];
-                for (int k = 0; k < 4; k++)
-                    four[k] = !whole && pixel[k] < 0 ? (real)s->fill : element(x, bytes, (size_t)pixel[k] * C + c);
-                const real above = four[0] + right * (four[1] - four[0]), below = four[2] + right * (four[3] - four[2]);
-                y[c] = above + down * (below - above);
+            for (size_t k = 0; k < n; k++, y += C) {
+                const int within = i[k] >= 0 && j[k] >= 0 && j[k] < W - 1 && i[k] < H - 1 - (j[k] == W - 2);
+                if ((C == 3 || C == 4) && within && (p + 1 < s->P || top + k + 1 < s->Q))
+                    blend_vector(x, bytes, (size_t)i[k] * s->W + (size_t)j[k], s->W, C, down[k], right[k], y);
+                else
+                    blend_pixel(s, x, bytes, i[k], j[k], C, down[k], right[k], y);
             }
         }
 }

@@ -58,6 +58,15 @@ typedef struct cdl_targets {
     double rest_sum;
 } cdl_targets;
 
+
+
+/* Windows of R x S pixels over images (N, H, W, C), which make (N, P, Q, C) (pool.c). */
+typedef struct cdl_pool {
+    size_t H, W, C, P, Q, R, S;
+    ptrdiff_t stride_h, stride_w, top, left; /* top and left: how far the first window begins before the image */
+} cdl_pool;
+/* Elements at the end of a row of max pooling's index that belong to nobody: the longest vector's lanes. */
+enum { CDL_POOL_SLACK = 16 };
 /* Where the pixels of a picture (P, Q, C) are read in one of (H, W, C): see image_place (augment.c). */
 typedef struct cdl_placing {
     size_t H, W, C, P, Q;
@@ -71,14 +80,6 @@ typedef struct cdl_windows {
     size_t H, W, C, P, Q, R, S, first, channels;
     ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left;
 } cdl_windows;
-
-/* Windows of R x S pixels over images (N, H, W, C), which make (N, P, Q, C) (pool.c). */
-typedef struct cdl_pool {
-    size_t H, W, C, P, Q, R, S;
-    ptrdiff_t stride_h, stride_w, top, left; /* top and left: how far the first window begins before the image */
-} cdl_pool;
-/* Elements at the end of a row of max pooling's index that belong to nobody: the longest vector's lanes. */
-enum { CDL_POOL_SLACK = 16 };
 
 /* How images (height, width, channels) are cut into tiles that lie 4 pixels apart (winograd.c): `count` to an image,
  * `across` side by side, the first of them beginning `top` rows above the image and `left` columns before it. */
