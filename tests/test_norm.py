@@ -258,6 +258,92 @@ def test_bits_do_not_depend_on_threads():
         cdl.set_num_threads(before)
 
 
+# --- something added before the activation ----------------------------------------------------------------------------
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(40, 3), (2, 700, 17), (3, 5, 5, 64)])
+@pytest.mark.parametrize("training", [True, False])
+def test_added_is_what_an_addition_after_it_is(shape, dtype, activation, training):
+    layer = cdl.BatchNorm(shape[-1], activation=activation).train(training)
+    plain = cdl.BatchNorm(shape[-1]).train(training)
+    x, past, g = rng.standard_normal((3, *shape)).astype(dtype)
+    found = []
+    for forward in (layer.forward, lambda x, past: plain(x) + past):
+        t, u = cdl.Tensor(x, requires_grad=True), cdl.Tensor(past, requires_grad=True)
+        y = forward(t, u)
+        y = cdl.relu(y) if activation and forward != layer.forward else y
+        y.backward(g)
+        found.append([y.numpy(), t.grad.numpy(), u.grad.numpy()])
+    for got, want in zip(*found, strict=True):
+        bound = 2e-5 if dtype == np.float32 else 1e-12
+        np.testing.assert_allclose(got, want, rtol=bound, atol=bound)
+    for name in ("weight", "bias"):
+        np.testing.assert_allclose(getattr(layer, name).grad.numpy(), getattr(plain, name).grad.numpy(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("who", ["x", "added", "weights", "all"])
+@pytest.mark.parametrize("own", [True, False])
+def test_gradients_of_some_of_the_inputs(who, activation, own):
+    """own: the gradient that comes in is a Tensor that nobody else reads, and may be written over."""
+    arrays, g = [rng.standard_normal(s) for s in ((30, 5), 5, 5, (30, 5))], rng.standard_normal((30, 5))
+    wanted = {"x": (0,), "added": (3,), "weights": (1, 2), "all": (0, 1, 2, 3)}[who]
+
+    def gradients(wanted, own):
+        ts = [cdl.Tensor(a, requires_grad=i in wanted) for i, a in enumerate(arrays)]
+        y = cdl.batch_norm(*ts[:3], added=ts[3], activation=activation)
+        if own:
+            (y * g).sum().backward()
+        else:
+            held = g.copy()
+            y.backward(held)
+            np.testing.assert_array_equal(held, g)
+        return [t.grad for t in ts]
+
+    exact = gradients((0, 1, 2, 3), False)
+    for i, got in enumerate(gradients(wanted, own)):
+        if i in wanted:
+            np.testing.assert_allclose(got.numpy(), exact[i].numpy(), rtol=1e-12, atol=1e-12)
+        else:
+            assert got is None
+
+
+def test_added_may_be_the_input_itself():
+    x, g = rng.standard_normal((20, 4)), rng.standard_normal((20, 4))
+    t, u = cdl.Tensor(x, requires_grad=True), cdl.Tensor(x, requires_grad=True)
+    cdl.batch_norm(t, added=t, activation="relu").backward(g)
+    cdl.relu(cdl.batch_norm(u) + u).backward(g)
+    np.testing.assert_allclose(t.grad.numpy(), u.grad.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_nan_stays_through_the_addition():
+    x, past = rng.standard_normal((2, 40, 3)).astype(np.float32)
+    past[7, 1] = np.nan
+    y = cdl.batch_norm(x, added=past, activation="relu")
+    assert np.isnan(y).sum() == 1
+    assert np.isnan(y[7, 1])
+
+
+def test_bits_of_the_addition_do_not_depend_on_threads():
+    def run(threads):
+        cdl.set_num_threads(threads)
+        draw = np.random.default_rng(1)
+        t = [cdl.Tensor(draw.standard_normal(s).astype(np.float32), requires_grad=True) for s in
+             ((20000, 50), 50, 50, (20000, 50))]
+        y = cdl.batch_norm(*t[:3], added=t[3], activation="relu")
+        y.backward(draw.standard_normal((20000, 50)).astype(np.float32))
+        return [y.numpy(), *(a.grad.numpy() for a in t)]
+
+    before = cdl.get_num_threads()
+    try:
+        wanted = run(1)
+        for threads in (2, 3, 5):
+            for got, want in zip(run(threads), wanted, strict=True):
+                np.testing.assert_array_equal(got, want)
+    finally:
+        cdl.set_num_threads(before)
+
+
 @pytest.mark.parametrize("shape, groups", [((6, 5), None), ((3, 4, 5, 12), None), ((4, 700, 12), 4), ((7, 12), 3)])
 def test_agrees_with_torch(shape, groups):
     torch = pytest.importorskip("torch")

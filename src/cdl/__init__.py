@@ -3,7 +3,7 @@
 Tensors are arrays that can be differentiated; functions work on them and on NumPy arrays alike; layers hold
 parameters; a model is fitted, used, saved and loaded.
 """
-from cdl import data, io, losses, nn, ops, optim
+from cdl import data, io, losses, nn, ops, optim, plot
 from cdl._core.memory import clear_memory, memory_stats, set_memory_limit
 from cdl._core.tape import no_grad
 from cdl._core.tensor import Tensor

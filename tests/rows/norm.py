@@ -39,6 +39,15 @@ def in_use(x, gamma, beta, **options):
                           training=False, **options)
 
 
+def added(x, gamma, beta, past, **options):
+    return cdl.batch_norm(x, gamma, beta, added=past, **options)
+
+
+def passed(y):
+    return np.maximum(y, 0)
+
+
+WITH_PAST = tuple((shape, shape[-1:], shape[-1:], shape) for shape in ((5, 3), (4, 3, 2, 33), (33, 7), (9, 16), (3, 0)))
 LONG = {"tolerance": {np.float32: 5e-4}, "reason": "gamma's gradient is a sum of a thousand terms of size 1 that cancel"}
 ROWS = [
     Row("batch_norm", cdl.batch_norm, batch, (((5, 3), (3,), (3,)), ((4, 3, 2, 33), (33,), (33,)), ((33, 7), (7,), (7,)),
@@ -58,6 +67,20 @@ ROWS = [
     Row("batch_norm in use", in_use, running, (((5, 3), (3,), (3,)), ((1, 3), (3,), (3,)), ((0, 3), (3,), (3,)))),
     Row("batch_norm in use relu", lambda x, gamma, beta: in_use(x, gamma, beta, activation="relu"),
         lambda x, gamma, beta: np.maximum(running(x, gamma, beta), 0), (((6, 3), (3,), (3,)),)),
+    Row("batch_norm added", added, lambda x, gamma, beta, past: batch(x, gamma, beta) + past, WITH_PAST,
+        ((4096, 64), (64,), (64,), (4096, 64)),
+        raises=(((((4, 3), (3,), (3,), (4, 1))), ValueError, r"batch_norm: added must have x's shape \(4, 3\), got \(4, 1\)"),
+                ((((4, 3), (3,), (3,), (3,))), ValueError, r"added must have x's shape \(4, 3\), got \(3,\)"))),
+    Row("batch_norm added relu", lambda *a: added(*a, activation="relu"),
+        lambda x, gamma, beta, past: passed(batch(x, gamma, beta) + past), (*WITH_PAST, ((60, 20), (20,), (20,), (60, 20))),
+        ((4096, 64), (64,), (64,), (4096, 64))),
+    Row("batch_norm added relu of blocks", lambda *a: added(*a, activation="relu"),
+        lambda x, gamma, beta, past: passed(batch(x, gamma, beta) + past), (((1100, 7), (7,), (7,), (1100, 7)),), **LONG),
+    Row("batch_norm added relu plain", lambda x, past: cdl.batch_norm(x, added=past, activation="relu"),
+        lambda x, past: passed(batch(x) + past), (((7, 5), (7, 5)),)),
+    Row("batch_norm added relu in use", lambda x, gamma, beta, past: in_use(x, gamma, beta, activation="relu", added=past),
+        lambda x, gamma, beta, past: passed(running(x, gamma, beta) + past),
+        (((6, 3), (3,), (3,), (6, 3)), ((1, 3), (3,), (3,), (1, 3)))),
     Row("layer_norm", cdl.layer_norm, lambda x, gamma, beta: gamma * standard(x, -1) + beta,
         (((3, 5), (5,), (5,)), ((2, 33, 70), (70,), (70,)), ((17,), (17,), (17,)), ((2, 1300), (1300,), (1300,)),
          ((0, 5), (5,), (5,)), ((3, 0), (0,), (0,))),

@@ -1,5 +1,5 @@
 # The C kernel table as Cython sees it; the C compiler checks each slot against kernels.def.
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "kernels.h" nogil:
     enum: CDL_UNARY_COUNT
@@ -36,9 +36,20 @@ cdef extern from "kernels.h" nogil:
         const void* rest
         double rest_sum
 
+    ctypedef struct cdl_placing:
+        size_t H, W, C, P, Q
+        double[3] y, x
+        double fill
+        int edge
+
     ctypedef struct cdl_windows:
         size_t H, W, C, P, Q, R, S, first, channels
         Py_ssize_t stride_h, stride_w, dilation_h, dilation_w, top, left
+
+    ctypedef struct cdl_pool:
+        size_t H, W, C, P, Q, R, S
+        Py_ssize_t stride_h, stride_w, top, left
+    enum: POOL_SLACK "CDL_POOL_SLACK"
 
     ctypedef struct cdl_tiles:
         size_t height, width, channels, count, across
@@ -142,6 +153,10 @@ cdef extern from "kernels.h" nogil:
                            size_t rows, size_t cols, size_t group, int frozen) noexcept nogil
         void (*norm_backward)(const void* x, const void* g, const void* coef, const void* pulls, void* dx, size_t rows,
                               size_t cols, int relu) noexcept nogil
+        void (*norm_add_forward)(const void* x, const void* added, const void* coef, void* y, uint16_t* kept, size_t rows,
+                                 size_t cols, int relu) noexcept nogil
+        void (*norm_add_slopes)(const void* x, const void* g, const uint16_t* kept, const void* coef, void* sums,
+                                void* dadded, size_t rows, size_t cols) noexcept nogil
         void (*norm_rows_forward)(const void* x, const void* gamma, const void* beta, void* y, void* stat, size_t rows,
                                   size_t n, double eps, int centred) noexcept nogil
         void (*norm_rows_backward)(const void* x, const void* g, const void* gamma, const void* stat, void* dx,
@@ -151,8 +166,30 @@ cdef extern from "kernels.h" nogil:
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                           Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
                           int accumulate, int stream) noexcept nogil
+        void (*resize_forward)(const void* top, const void* bottom, double weight, const int64_t* low,
+                               const double* share, void* y, size_t Q, size_t last, size_t C) noexcept nogil
+        void (*resize_backward)(const void* g, double weight, const int64_t* low, const double* share, void* dx, size_t Q,
+                                size_t last, size_t C) noexcept nogil
+        void (*max_pool_forward)(const cdl_pool* w, const void* x, void* y, void* index, size_t row,
+                                 size_t rows) noexcept nogil
+        void (*max_pool_backward)(const cdl_pool* w, const void* index, const void* g, void* dx, size_t row, size_t rows,
+                                  int stream) noexcept nogil
+        void (*avg_pool_forward)(const cdl_pool* w, const void* x, void* y, size_t row, size_t rows,
+                                 double scale) noexcept nogil
+        void (*avg_pool_backward)(const cdl_pool* w, const void* g, void* dx, size_t row, size_t rows, double scale,
+                                  int stream) noexcept nogil
         void (*dropout)(const void* x, void* y, size_t n, uint64_t key, uint64_t first, uint32_t threshold, double scale,
                         double shift, double fill, int stream) noexcept nogil
+        void (*image_place)(const cdl_placing* s, const void* x, int bytes, void* y) noexcept nogil
+        void (*image_colour)(void* y, size_t pixels, size_t C, double top, double brightness, double contrast,
+                             double saturation) noexcept nogil
+        void (*image_scale)(const void* x, int bytes, void* y, size_t pixels, size_t C, const double* shift,
+                            const double* divisor) noexcept nogil
+        void (*image_bytes)(const void* x, unsigned char* y, size_t n) noexcept nogil
+        void (*image_rows)(const void* x, int bytes, size_t row, const double* weight, size_t taps, void* y,
+                           size_t n) noexcept nogil
+        void (*image_columns)(const void* x, const int64_t* first, const double* weight, size_t taps, void* y, size_t Q,
+                              size_t C) noexcept nogil
         void (*winograd_input)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
                                size_t plane, size_t row) noexcept nogil
         void (*winograd_gradient)(const void* x, const cdl_tiles* g, size_t first, size_t tiles, size_t n, void* v,
@@ -184,6 +221,9 @@ cdef extern from "kernels.h" nogil:
                              Py_ssize_t row, Py_ssize_t plane) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
+    enum: EDGE_FILL "CDL_EDGE_FILL"
+    enum: EDGE_NEAREST "CDL_EDGE_NEAREST"
+    enum: EDGE_MIRROR "CDL_EDGE_MIRROR"
     enum: REDUCE_SUM "CDL_REDUCE_SUM"
     enum: REDUCE_SQUARES "CDL_REDUCE_SQUARES"
     enum: REDUCE_MAX "CDL_REDUCE_MAX"

@@ -9,9 +9,11 @@ Batch normalisation is group normalisation of one sample whose groups are single
 the sums of each block of rows, settle what follows from them, scatter the result over the blocks. Where a sample stays
 in the second-level cache the three run sample by sample, and x is read from memory once.
 
-A residual that is added before the ReLU would join in `norm_forward`, as one more array that lies like x; the backward
-would then ask y, not x, where the ReLU passed, and hand g' to the residual too.
+With something added, y = relu(gamma h + beta + added), x alone no longer says where the ReLU passed: the forward keeps a
+bit for each element. The backward's first step writes g' = g where it passed, which is the gradient of what was added,
+while it gathers the sums of g'; the last step reads that instead of g.
 """
+from libc.stdint cimport uint16_t
 from libc.string cimport memset
 
 cimport cython
@@ -22,8 +24,8 @@ from cdl._core.gate cimport as_float, finish
 from cdl._core.kernels cimport K
 from cdl._core.shape cimport reshape_to
 from cdl._core.tape cimport give, record, recording
-from cdl._core.tensor cimport (F32, F64, ITEMSIZE, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, fill_like,
-                               new_tensor, root_of, shape_of)
+from cdl._core.tensor cimport (BOOL, F32, F64, ITEMSIZE, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, fill_like,
+                               new_tensor, root_of, same_dims, shape_of)
 from cdl._core.threads cimport run_tasks
 
 import numpy as np
@@ -49,6 +51,9 @@ cdef struct Columns:
     const char* x
     const char* g
     char* out                   # y or dx, may be g
+    const char* added           # like x, or NULL
+    uint16_t* kept              # a bit for each element, 16 columns to a word: where the ReLU passed; or NULL
+    char* dadded                # with `kept`: g', may be g
     const char* gamma
     const char* beta
     char* coef                  # (samples, 3, cols): mean, scale, offset
@@ -59,11 +64,18 @@ cdef struct Columns:
     double eps
 
 
+cdef inline size_t words(size_t cols) noexcept nogil:
+    return (cols + 15) // 16
+
+
 cdef void gather(Columns* j, size_t sample, size_t block) noexcept nogil:
     cdef size_t item = ITEMSIZE[j.kind], rows = min(<size_t>BLOCK, j.rows - block * BLOCK)
     cdef size_t at = (sample * j.rows + block * BLOCK) * j.cols * item
     cdef char* sums = j.sums + (sample * j.blocks + block) * 2 * j.cols * item
-    if j.backward:
+    if j.backward and j.kept != NULL:
+        K[j.kind].norm_add_slopes(j.x + at, j.g + at, j.kept + block * BLOCK * words(j.cols), j.coef, sums, j.dadded + at,
+                                  rows, j.cols)
+    elif j.backward:
         K[j.kind].norm_slopes(j.x + at, j.g + at, j.coef + sample * 3 * j.cols * item, sums, rows, j.cols, j.relu)
     else:
         K[j.kind].norm_moments(j.x + at, sums, rows, j.cols)
@@ -95,8 +107,12 @@ cdef void scatter(Columns* j, size_t sample, size_t part) noexcept nogil:
     cdef size_t at = (sample * j.rows + part * j.part) * j.cols * item
     cdef char* coef = j.coef + sample * 3 * j.cols * item
     if j.backward:
-        K[j.kind].norm_backward(j.x + at, j.g + at, coef, j.pulls + sample * 2 * j.cols * item, j.out + at, rows, j.cols,
-                                j.relu)
+        K[j.kind].norm_backward(j.x + at, (j.g if j.kept == NULL else <const char*>j.dadded) + at, coef,
+                                j.pulls + sample * 2 * j.cols * item, j.out + at, rows, j.cols,
+                                j.relu if j.kept == NULL else 0)
+    elif j.added != NULL:
+        K[j.kind].norm_add_forward(j.x + at, j.added + at, coef, j.out + at,
+                                   NULL if j.kept == NULL else j.kept + part * j.part * words(j.cols), rows, j.cols, j.relu)
     else:
         K[j.kind].norm_forward(j.x + at, coef, j.out + at, rows, j.cols, j.relu)
 
@@ -189,15 +205,17 @@ cdef Tensor summed(double* total, Columns* j, Tensor like):
 @cython.final
 @cython.no_gc
 cdef class ColumnsNode(Node):
-    cdef Tensor coef, stat
+    cdef Tensor coef, stat, kept
     cdef Py_ssize_t samples, groups
     cdef bint frozen, relu
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
-        cdef Tensor x = self.a, gamma = self.b, beta = self.c, dx = None, sums, total, pulls
+        cdef Tensor x = self.a, gamma = self.b, beta = self.c, dx = None, sums, total, pulls, passed = g
+        cdef Tensor added = None if self.more is None else <Tensor>self.more[0]
+        cdef bint owned = y.grad_owned, handed_on = added is not None and added.needs_grad
         cdef Columns j
         if y.size == 0:
-            for t in (x, gamma, beta):
+            for t in (x, gamma, beta, added):
                 if t is not None and (<Tensor>t).needs_grad:
                     give(<Tensor>t, fill_like(<Tensor>t, 0), True)
             return 0
@@ -205,8 +223,11 @@ cdef class ColumnsNode(Node):
         j = columns_of(x, self.samples, self.groups)
         sums = workspace(x.kind, j.samples * j.blocks, 2, j.cols)
         total, pulls = workspace(F64, j.samples, 2, j.cols), workspace(x.kind, j.samples, 2, j.cols)
+        if self.kept is not None:
+            passed, owned = g if owned else empty_like(g), True
+            j.kept, j.dadded = <uint16_t*>self.kept.ptr, passed.ptr
         if self.a.needs_grad:
-            dx = g if y.grad_owned else empty_like(g)   # written where it is read, it need not be fetched first
+            dx = empty_like(g) if handed_on or not owned else passed    # written where it is read, it need not be fetched
             j.out = dx.ptr
         j.backward, j.scattering, j.relu, j.frozen, j.x, j.g = True, dx is not None, self.relu, self.frozen, x.ptr, g.ptr
         j.coef, j.stat, j.sums, j.pulls = self.coef.ptr, <double*>self.stat.ptr, sums.ptr, pulls.ptr
@@ -216,17 +237,20 @@ cdef class ColumnsNode(Node):
             give(gamma, summed(j.total + j.cols, &j, gamma), True)
         if beta is not None and beta.needs_grad:
             give(beta, summed(j.total, &j, beta), True)
+        if handed_on:
+            give(added, passed, owned)
         return 0 if dx is None else give(self.a, dx, True)
 
     cdef void release(self):
-        self.coef = self.stat = None
+        self.coef = self.stat = self.kept = None
         Node.release(self)
 
 
-cdef Tensor columns(Tensor x, Tensor gamma, Tensor beta, Tensor stat, Py_ssize_t samples, Py_ssize_t groups,
+cdef Tensor columns(Tensor x, Tensor gamma, Tensor beta, Tensor added, Tensor stat, Py_ssize_t samples, Py_ssize_t groups,
                     bint frozen, double eps, bint relu):
     """y, recorded; stat (samples, 3, groups) is set, or with `frozen` gives mean and variance."""
-    cdef Tensor dense = contiguous(x), y = empty_like(x), coef, sums, total
+    cdef Tensor dense = contiguous(x), y = empty_like(x), coef, sums, total, past = None, kept = None
+    cdef bint recorded = wanted(x, gamma, beta) or (added is not None and recording(added))
     cdef Tensor slope = None if gamma is None else contiguous(gamma), base = None if beta is None else contiguous(beta)
     cdef Columns j = columns_of(x, samples, groups)
     cdef ColumnsNode node
@@ -237,11 +261,18 @@ cdef Tensor columns(Tensor x, Tensor gamma, Tensor beta, Tensor stat, Py_ssize_t
     j.scattering, j.relu, j.frozen, j.eps, j.x, j.out = True, relu, frozen, eps, dense.ptr, y.ptr
     j.gamma, j.beta = NULL if slope is None else slope.ptr, NULL if base is None else base.ptr
     j.coef, j.stat = coef.ptr, <double*>stat.ptr
+    if added is not None:
+        past = contiguous(added)
+        j.added = past.ptr
+        if relu and recorded:
+            kept = workspace(BOOL, j.rows, words(j.cols), sizeof(uint16_t))
+            j.kept = <uint16_t*>kept.ptr
     run_columns(&j)
-    if wanted(x, gamma, beta):
+    if recorded:
         node = ColumnsNode.__new__(ColumnsNode)
         node.coef, node.stat, node.samples, node.groups, node.frozen, node.relu = coef, stat, samples, groups, frozen, relu
-        record(y, node, READS_A, x, gamma, beta)
+        node.kept = kept
+        record(y, node, READS_A, x, gamma, beta, None if added is None else (added,))
     return y
 
 
@@ -249,11 +280,11 @@ cdef bint wanted(Tensor x, Tensor gamma, Tensor beta) noexcept:
     return (recording(x) or (gamma is not None and recording(gamma)) or (beta is not None and recording(beta)))
 
 
-cdef Tensor empty_result(Tensor x, Tensor gamma, Tensor beta):
+cdef Tensor empty_result(Tensor x, Tensor gamma, Tensor beta, Tensor added=None):
     """The output for no elements, whose gradients are all zero."""
     cdef Tensor y = empty_like(x)
-    if wanted(x, gamma, beta):
-        record(y, ColumnsNode.__new__(ColumnsNode), READS_NONE, x, gamma, beta)
+    if wanted(x, gamma, beta) or (added is not None and recording(added)):
+        record(y, ColumnsNode.__new__(ColumnsNode), READS_NONE, x, gamma, beta, None if added is None else (added,))
     return y
 
 
@@ -363,14 +394,16 @@ cdef Tensor along_rows(Tensor x, Tensor gamma, Tensor beta, Py_ssize_t n, bint c
 include "norm_check.pxi"
 
 
-def batch_norm(x, gamma, beta, running_mean, running_var, bint training, double momentum, double eps, bint relu):
+def batch_norm(x, gamma, beta, running_mean, running_var, bint training, double momentum, double eps, bint relu,
+               added=None):
     """See `cdl.batch_norm`."""
-    cdef Tensor t = as_channels(x, "batch_norm"), mean, var, slope, base, stat, y
+    cdef Tensor t = as_channels(x, "batch_norm"), mean, var, slope, base, stat, y, past
     cdef Py_ssize_t channels = t.dims[t.ndim - 1], count = t.size // max(channels, 1), i
     cdef int kind = t.kind
-    cdef bint as_tensor = type(x) is Tensor or type(gamma) is Tensor or type(beta) is Tensor
+    cdef bint as_tensor = (type(x) is Tensor or type(gamma) is Tensor or type(beta) is Tensor or type(added) is Tensor)
     check_eps(eps, "batch_norm")
     slope, base = as_affine(gamma, "gamma", t, 1, &kind, "batch_norm"), as_affine(beta, "beta", t, 1, &kind, "batch_norm")
+    past = as_added(added, t, &kind)
     mean = as_running(running_mean, "running_mean", channels, training)
     var = as_running(running_var, "running_var", channels, training)
     if not 0 <= momentum <= 1:
@@ -380,14 +413,14 @@ def batch_norm(x, gamma, beta, running_mean, running_var, bint training, double 
                          "larger batch, or training=False (in a layer: eval())")
     if not training and (mean is None or var is None):
         raise ValueError("batch_norm: with training=False give running_mean and running_var")
-    t, slope, base = cast(t, kind), in_kind(slope, kind), in_kind(base, kind)
+    t, slope, base, past = cast(t, kind), in_kind(slope, kind), in_kind(base, kind), in_kind(past, kind)
     if t.size == 0:
-        return finish(empty_result(t, slope, base), as_tensor)
+        return finish(empty_result(t, slope, base, past), as_tensor)
     stat = workspace(F64, 1, 3, channels)
     if not training:
         for i in range(channels):
             (<double*>stat.ptr)[i], (<double*>stat.ptr)[channels + i] = value_at(mean, i), value_at(var, i)
-    y = columns(t, slope, base, stat, 1, channels, not training, eps, relu)
+    y = columns(t, slope, base, past, stat, 1, channels, not training, eps, relu)
     if training and mean is not None:
         move(mean, <double*>stat.ptr, momentum, 1)
     if training and var is not None:
@@ -422,7 +455,7 @@ def group_norm(x, gamma, beta, Py_ssize_t groups, double eps):
     if t.ndim == 2:     # nothing between sample and channels
         return finish(groups_of_rows(t, slope, base, groups, eps), as_tensor)
     stat = workspace(F64, t.dims[0], 3, groups)
-    return finish(columns(t, slope, base, stat, t.dims[0], groups, False, eps, False), as_tensor)
+    return finish(columns(t, slope, base, None, stat, t.dims[0], groups, False, eps, False), as_tensor)
 
 
 def row_norm(str who, x, gamma, beta, int axes, double eps, bint centred):

@@ -18,6 +18,18 @@ cdef Tensor in_kind(Tensor t, int kind):
     return None if t is None else cast(t, kind)
 
 
+cdef Tensor as_added(object value, Tensor x, int* kind):
+    """What is added to the result, checked to have x's shape; None stays."""
+    cdef Tensor t
+    if value is None:
+        return None
+    t = as_float(value, "batch_norm")
+    if not same_dims(t, x):
+        raise ValueError(f"batch_norm: added must have x's shape {shape_of(x)}, got {shape_of(t)}")
+    kind[0] = max(kind[0], t.kind)
+    return t
+
+
 cdef int check_eps(double eps, str who) except -1:
     if not 0 <= eps < float("inf"):
         raise ValueError(f"{who}: eps must be a finite number >= 0, got {eps}")

@@ -299,6 +299,11 @@ def set_num_threads(n):
     own_setting = wanted
 
 
+def work_alone():
+    """From now on the ops of the calling thread use that thread alone: one that works beside the others in the background."""
+    me.depth += 1
+
+
 def get_num_threads():
     """The number of threads that large work is split over when it is called from this thread.
 

@@ -1,14 +1,17 @@
 """What is tried inside a library's own process beside its speed: forks, threads, memory, a neighbour."""
 
+import gc
 import hashlib
 import os
 import select
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 
 from . import reference
+from .reference_networks import NETWORKS
 
 WIDE = (128, 784, 512, 10)  # batch and sizes: every library uses a second thread for these products
 SMALL = (32, 784, 512, 10)
@@ -82,3 +85,18 @@ def memory(peer, steps):
 def _resident():
     with open("/proc/self/statm") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def peak(peer, name, batch):
+    """Bytes that the process, its interpreter and libraries included, has at most while the network infers."""
+    net = NETWORKS[name]()
+    x = np.random.default_rng(0).standard_normal((batch, net.size, net.size, net.channels)).astype(np.float32)
+    call = peer.network_predict(SimpleNamespace(name=name, net=net, x=x))[0]
+    del net
+    gc.collect()
+    with open("/proc/self/clear_refs", "w") as f:
+        f.write("5")  # the peak counts from here: what loading took is another matter
+    for _ in range(3):
+        call()
+    with open("/proc/self/status") as f:
+        return {"peak": 1024 * int(f.read().partition("VmHWM:")[2].split()[0])}

@@ -3,7 +3,7 @@
 import numpy as np
 
 import cdl
-from cdl.ops import conv2d
+from cdl.ops import avg_pool2d, conv2d, max_pool2d, upsample2d
 
 
 def conv(d):
@@ -24,3 +24,46 @@ def conv_grad(d):
         return y
 
     return run, lambda: [run().data, *(np.asarray(t.grad) for t in ((w, x) if d.wants_dx else (w,)))]
+
+
+def pool_grad(d):
+    """The function and .backward(g)."""
+    x, g = cdl.Tensor(d.x, requires_grad=True), cdl.Tensor(d.g)
+    f = max_pool2d if d.op == "max" else avg_pool2d
+
+    def run():
+        x.grad = None
+        y = f(x, d.size, d.stride, d.padding)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().data, np.asarray(x.grad)]
+
+
+def image_norm_grad(d):
+    """The function with its activation and what is added, and .backward(g)."""
+    x, w, b = (cdl.Tensor(a, requires_grad=True) for a in (d.x, d.w, d.b))
+    past = None if d.past is None else cdl.Tensor(d.past, requires_grad=True)
+    g, inputs = cdl.Tensor(d.g), [x, w, b] if past is None else [x, w, b, past]
+
+    def run():
+        for t in inputs:
+            t.grad = None
+        y = cdl.batch_norm(x, w, b, eps=d.eps, activation="relu", added=past)
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().data, *(np.asarray(t.grad) for t in inputs)]
+
+
+def upsample_grad(d):
+    """The function and .backward(g)."""
+    x, g = cdl.Tensor(d.x, requires_grad=True), cdl.Tensor(d.g)
+
+    def run():
+        x.grad = None
+        y = upsample2d(x, 2, interpolation="bilinear")
+        y.backward(g)
+        return y
+
+    return run, lambda: [run().data, np.asarray(x.grad)]

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from . import reference_images
+
 
 def _windows(d, x):
     """(N, P, Q, R, S, C), a view."""
@@ -39,5 +41,38 @@ def conv_grad(d):
                 dx[:, r : r + (p - 1) * d.stride + 1 : d.stride, s : s + (q - 1) * d.stride + 1 : d.stride] += d.g @ d.w[r, s].T
         inside = slice(d.padding, d.padding + d.x.shape[1])
         return [y, dw, dx[:, inside, inside]]
+
+    return run, run
+
+
+def pool_grad(d):
+    """Tap by tap on views of the images with their border."""
+    edge = (d.padding, d.padding)
+    inside = slice(d.padding, d.padding + d.x.shape[1])
+
+    def run():
+        x = d.x
+        if d.padding:
+            x = np.pad(x, ((0, 0), edge, edge, (0, 0)), constant_values=-np.inf if d.op == "max" else 0)
+        y, dx = reference_images.pooled(d, x, d.g)
+        return [y, dx[:, inside, inside]]
+
+    return run, run
+
+
+def image_norm_grad(d):
+    """The formulas of the reference."""
+
+    def run():
+        return reference_images.norm_relu_and_gradients(d)
+
+    return run, run
+
+
+def upsample_grad(d):
+    """Two products with the matrix of weights, and two with its transpose."""
+
+    def run():
+        return [reference_images.between(d.m, d.x), reference_images.between(d.m.T, d.g)]
 
     return run, run

@@ -9,7 +9,13 @@ import numpy as np
 from . import reference
 from .images_jax import conv as conv
 from .images_jax import conv_grad as conv_grad
+from .images_jax import image_norm_grad as image_norm_grad
+from .images_jax import pool_grad as pool_grad
+from .images_jax import upsample_grad as upsample_grad
 from .peer_jax_call import call
+from .peer_jax_networks import network_epoch as network_epoch
+from .peer_jax_networks import network_predict as network_predict
+from .peer_jax_networks import network_step as network_step
 
 FORWARD = {
     None: lambda z: z,

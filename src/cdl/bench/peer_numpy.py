@@ -5,6 +5,10 @@ import numpy as np
 from . import reference
 from .images_numpy import conv as conv
 from .images_numpy import conv_grad as conv_grad
+from .images_numpy import image_norm_grad as image_norm_grad
+from .images_numpy import pool_grad as pool_grad
+from .images_numpy import upsample_grad as upsample_grad
+from .reference_augment import GREY, MEAN, STD, factors, places, triangles
 from .rows import IDIOMS
 
 
@@ -49,6 +53,51 @@ def dense(d):
         y = d.x @ d.w
         y += d.b
         return np.maximum(y, 0, out=y)
+
+    return run, lambda: [run()]
+
+
+def augment(d):
+    """Image by image, as such code is usually written: flips and windows are slices, a rotation gathers its four pixels."""
+    crop, size, colours = d.options["crop"], d.x.shape[1], factors(d).astype(np.float32)
+    mean, std, grey = (a.astype(np.float32) for a in (MEAN, STD, GREY))
+
+    def moved(i):
+        image = d.x[i, :, ::-1] if d.draws[i, 1] < d.options["flip"] else d.x[i]
+        top, left = (d.draws[i, 3:5] * (2 * crop + 1)).astype(int)
+        return np.pad(image, ((crop, crop), (crop, crop), (0, 0)))[top : top + size, left : left + size].astype(np.float32)
+
+    def turned(i, rows, columns):
+        image = np.pad(d.x[i], ((size, size), (size, size), (0, 0))).astype(np.float32)
+        top, left = np.floor(rows).astype(int), np.floor(columns).astype(int)
+        f, g = (rows - top)[..., None].astype(np.float32), (columns - left)[..., None].astype(np.float32)
+        top, left = top + size, left + size
+        above = image[top, left] * (1 - g) + image[top, left + 1] * g
+        return above * (1 - f) + (image[top + 1, left] * (1 - g) + image[top + 1, left + 1] * g) * f
+
+    def coloured(y, brightness, contrast, saturation):
+        y = np.clip(y * brightness, 0, 255)
+        y = np.clip(contrast * y + (1 - contrast) * (y @ grey).mean(), 0, 255)
+        return np.clip(saturation * y + (1 - saturation) * (y @ grey)[..., None], 0, 255)
+
+    def run():
+        if "rotation" in d.options:
+            rows, columns = places(d)
+            images = [coloured(turned(i, rows[i], columns[i]), *colours[i]) for i in range(len(d.x))]
+        else:
+            images = [moved(i) for i in range(len(d.x))]
+        return (np.stack(images) / 255 - mean) / std
+
+    return run, lambda: [run()]
+
+
+def resize(d):
+    """Two products with the matrices of weights, made for each call."""
+
+    def run():
+        rows, columns = (triangles(n, d.size).astype(np.float32) for n in d.x.shape[1:3])
+        y = rows @ d.x.reshape(len(d.x), d.x.shape[1], -1)
+        return columns @ y.reshape(len(d.x), d.size, *d.x.shape[2:])
 
     return run, lambda: [run()]
 

@@ -78,6 +78,22 @@ def conv(d):
     return run, lambda: [outputs()[0].transpose(0, 2, 3, 1)]
 
 
+def network_predict(d):
+    """The whole graph; images are (N, C, H, W) outside."""
+    from .peer_onnx_networks import model
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
+    session = ort.InferenceSession(model(d.net, len(d.x)), options, providers=["CPUExecutionProvider"])
+    d.net.weights = None
+    x = np.ascontiguousarray(d.x.transpose(0, 3, 1, 2))
+
+    def run():
+        return session.run(None, {"x": x})
+
+    return run, run
+
+
 def predict(d):
     """From an ndarray to an ndarray."""
     nodes = [("Gemm", ["x", "w1", "b1"], ["h"]), ("Relu", ["h"], ["r"]), ("Gemm", ["r", "w2", "b2"], ["y"])]

@@ -36,3 +36,20 @@ def conv(d):
         return request.infer()
 
     return run, lambda: [run()[0].transpose(0, 2, 3, 1)]
+
+
+def network_predict(d):
+    """The ONNX graph; images are (N, C, H, W) outside."""
+    from .peer_onnx_networks import model
+
+    x = np.ascontiguousarray(d.x.transpose(0, 3, 1, 2))
+    options = {"INFERENCE_NUM_THREADS": _threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = ov.Core().compile_model(ov.Core().read_model(model(d.net, len(x))), "CPU", options)
+    d.net.weights = None
+    request = compiled.create_infer_request()
+    request.set_input_tensor(ov.Tensor(x, shared_memory=True))
+
+    def run(_kept=x):
+        return request.infer()[0]
+
+    return run, lambda: [run()]

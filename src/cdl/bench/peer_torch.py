@@ -10,6 +10,13 @@ import torch.nn.functional as F
 from . import reference
 from .images_torch import conv as conv
 from .images_torch import conv_grad as conv_grad
+from .images_torch import image_norm_grad as image_norm_grad
+from .images_torch import pool_grad as pool_grad
+from .images_torch import upsample_grad as upsample_grad
+from .peer_torch_networks import network_epoch as network_epoch
+from .peer_torch_networks import network_predict as network_predict
+from .peer_torch_networks import network_step as network_step
+from .reference_augment import GREY, MEAN, STD, factors
 
 FORWARD = {
     None: lambda z: z,
@@ -70,6 +77,51 @@ def dense(d):
             return act(F.linear(x, w, b))
 
     return run, lambda: [run().numpy()]
+
+
+def augment(d):
+    """Slices of padded images, or all images at once through one sampling grid; colours for all at once; channels first."""
+    x, crop, size = torch.from_numpy(d.x).permute(0, 3, 1, 2).contiguous(), d.options["crop"], d.x.shape[1]
+    mean, std, grey = (torch.tensor(a, dtype=torch.float32)[:, None, None] for a in (MEAN, STD, GREY))
+    draws, colours = torch.from_numpy(d.draws), torch.from_numpy(factors(d)).float()[..., None, None, None].unbind(1)
+
+    def moved():
+        padded, images = F.pad(x, (crop,) * 4), []
+        for image, (top, left), flip in zip(padded, (draws[:, 3:5] * (2 * crop + 1)).int().tolist(),
+                                            (draws[:, 1] < d.options["flip"]).tolist(), strict=True):
+            left = 2 * crop - left if flip else left    # the window of the flipped image, before it is flipped
+            image = image[:, top : top + size, left : left + size]
+            images.append(image.flip(2) if flip else image)
+        return torch.stack(images).float()
+
+    def turned():
+        angle = torch.deg2rad((2 * draws[:, 0] - 1) * d.options["rotation"])
+        cos, sin = angle.cos(), angle.sin()
+        across = torch.where(draws[:, 1] < d.options["flip"], -1.0, 1.0)
+        down, right = ((draws[:, i] * (2 * crop + 1)).floor().sub(crop) * 2 / size for i in (3, 4))
+        right = across * right
+        theta = torch.stack([cos * across, -sin, cos * right - sin * down, sin * across, cos, sin * right + cos * down], 1)
+        grid = F.affine_grid(theta.view(-1, 2, 3).float(), x.shape, align_corners=False)
+        y = F.grid_sample(x.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        brightness, contrast, saturation = colours
+        y = (y * brightness).clamp(0, 255)
+        y = (contrast * y + (1 - contrast) * (y * grey).sum(1, keepdim=True).mean((2, 3), keepdim=True)).clamp(0, 255)
+        return (saturation * y + (1 - saturation) * (y * grey).sum(1, keepdim=True)).clamp(0, 255)
+
+    def run():
+        return ((turned() if "rotation" in d.options else moved()) / 255 - mean) / std
+
+    return run, lambda: [run().permute(0, 2, 3, 1).numpy()]
+
+
+def resize(d):
+    """F.interpolate, channels first."""
+    x = torch.from_numpy(d.x).permute(0, 3, 1, 2).contiguous()
+
+    def run():
+        return F.interpolate(x, (d.size, d.size), mode="bilinear", antialias=True, align_corners=False)
+
+    return run, lambda: [run().permute(0, 2, 3, 1).numpy()]
 
 
 def unary(d):

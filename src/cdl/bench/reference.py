@@ -7,8 +7,16 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .reference_augment import augment as augment
+from .reference_augment import resize as resize
 from .reference_images import conv as conv
 from .reference_images import conv_grad as conv_grad
+from .reference_images import image_norm_grad as image_norm_grad
+from .reference_images import pool_grad as pool_grad
+from .reference_images import upsample_grad as upsample_grad
+from .reference_networks import network_epoch as network_epoch
+from .reference_networks import network_predict as network_predict
+from .reference_networks import network_step as network_step
 from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8

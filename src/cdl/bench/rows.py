@@ -98,6 +98,49 @@ CONVOLUTIONS = [
     ),
 ]
 
+# Multiply-adds of one image, forward.
+MULTIPLY_ADDS = {"resnet18": 0.5554e9, "resnet50": 4.089e9, "vgg16": 15.470e9, "lenet5": 416_520}
+
+
+def _network(name, title, batch, **goals):
+    flop = 2.0 * batch * MULTIPLY_ADDS[name]
+    return Row("cnn", f"{title} inference, batch {batch}", "network_predict", (name, batch), flop=flop, **goals)
+
+
+NETWORKS = [
+    # Ten steps bring the loss down by a tenth at least; of 60 layers in float32 1e-3 is left (see network_step).
+    Row("cnn", "ResNet-18 training step, 32² images, batch 32", "network_step", ("resnet18", 32), ratio=1.5, tolerance=1e-3,
+        flop=3 * 2 * 32 * MULTIPLY_ADDS["resnet18"]),
+    # The reference is an accuracy of 1.
+    Row("cnn", "LeNet-5, 28² images, an epoch of 6,400 at batch 64", "network_epoch", ("lenet5", 6400, 64), ratio=4,
+        tolerance=0.02, flop=3 * 2 * 6400 * MULTIPLY_ADDS["lenet5"]),
+    *(_network("vgg16", "VGG16 224²", batch, ratio=1.4) for batch in (1, 8)),
+    *(_network("resnet50", "ResNet-50 224²", batch, ratio=1.15) for batch in (1, 8)),
+    _network("lenet5", "LeNet-5", 1, micros=10, threads=(1,)),
+]
+
+
+def _pool(op, n, size, channels, window=2, stride=2, padding=0, **goals):
+    title = {"max": "MaxPool", "avg": "AvgPool"}[op]
+    name = f"{title} {window} × {window}{f' / {stride}' if stride != window else ''} ({n}, {size}, {size}, {channels})"
+    return Row("images", name + " forward + backward", "pool_grad", (op, n, size, channels, window, stride, padding), **goals)
+
+
+IMAGES = [
+    _pool("max", 16, 112, 64, ratio=8),
+    _pool("max", 16, 112, 64, 3, 2, 1),
+    _pool("max", 64, 28, 6),
+    _pool("avg", 16, 112, 64),
+    _pool("avg", 64, 28, 6),
+    _pool("avg", 16, 7, 2048, 7, 7),
+    *(
+        Row("images", f"BatchNorm + {title} (16, 56, 56, 64) training, forward + backward", "image_norm_grad",
+            (end, 16, 56, 64), ratio=2.5)
+        for end, title in (("relu", "ReLU"), ("residual", "residual + ReLU"))
+    ),
+    Row("images", "UpSampling 2 × 2 bilinear (16, 28, 28, 64) forward + backward", "upsample_grad", (16, 28, 64)),
+]
+
 # What a NumPy user writes, as it is written, over a million elements. NumPy is the peer: the same line on ndarrays.
 IDIOMS = {
     "np.exp": lambda np, d: np.exp(d.a),
@@ -173,6 +216,16 @@ ROWS = [
     # The reference is the share of kept elements, which of 12.6 million differs by 1e-4 from draw to draw.
     Row("norm", "dropout (4096, 3072) forward + backward", "dropout_grad", (0.3, 4096, 3072), ratio=10, tolerance=1e-3),
     *CONVOLUTIONS,
+    *IMAGES,
+    *NETWORKS,
+    # What training is fed with: a step of ResNet-18 on 32 images of 32 × 32 takes some 100 ms on one thread.
+    *(
+        Row("augment", f"{what}, standardised: {n} images of {size} × {size} × 3 bytes", "augment", (n, size, what), ratio=2,
+            micros=micros)
+        for n, size, micros in ((32, 32, 1000), (8, 224, 0))
+        for what in ("flip, crop", "all")
+    ),
+    Row("augment", "resize 4 images of 480 × 640 × 3 floats to 224 × 224", "resize", (4, 480, 640, 224), ratio=2),
     # Ten steps of Adam divide small gradients by small roots: 1e-3 is what float32 leaves of them.
     Row("small", "train step of a 4-16-3 MLP, batch 16", "step", (16, *TINY), micros=4, tolerance=1e-3, threads=(1,)),
     Row("small", "predict of a 4-16-3 MLP, batch 1", "predict", (1, *TINY), micros=2, threads=(1,)),

@@ -11,6 +11,7 @@ from .harness import Worker, WorkerError
 SECONDS = 1.5  # of a measurement beside a neighbour; the kernel moves threads between cores every few milliseconds
 PATIENCE = 10  # seconds before a forked child counts as hanging
 STEPS = 100_000
+PEAK_OF = ("resnet50", 1)  # network and batch
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ def _memory(key, python):
     return {"text": text, "ok": answer["pool"] <= 0 and answer["resident"] <= 1 << 20}
 
 
+def _peak(key, python):
+    answer = _ask(key, 1, python, "peak", *PEAK_OF)
+    if "fail" in answer:
+        return {"text": "failed: " + answer["fail"], "ok": False}
+    return {"text": f"{answer['peak'] / 1e6:.0f} MB", "ok": answer["peak"] <= 160e6}
+
+
 TRIALS = [
     Trial("step of 784-512-10, batch 32, 2 threads, a core kept busy by another process", "≤ 1.5 × one thread",
           _neighbour, ("cdl", "torch", "numpy")),
@@ -89,6 +97,8 @@ TRIALS = [
           _fork, ("cdl", "numpy", "torch", "jax")),
     Trial("weights after 3 epochs with 1, 2, 3, 5 and 8 threads", "equal bit for bit", _threads, ("cdl", "torch")),
     Trial("memory after 100,000 steps of a 4-16-3 MLP", "does not grow", _memory, ("cdl",)),
+    Trial("peak memory of ResNet-50 inference, 224², batch 1, 102 MB of weights", "≤ 160 MB", _peak,
+          ("cdl", "onnxruntime", "openvino", "torch")),
 ]
 
 

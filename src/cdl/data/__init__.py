@@ -1,10 +1,19 @@
-"""Data: the digits that come with the package, readers for MNIST and tables, splitting and preprocessing."""
+"""Data: the digits that come with the package, readers of MNIST, CIFAR, pictures and tables, preprocessing, and batches."""
+from .cifar import *
 from .digits import load_digits
 from .encoder import TableEncoder
 from .idx import load_mnist, read_idx, write_idx
+from .image_augment import *
+from .image_folder import *
+from .image_geometry import *
+from .image_scale import *
+from .loader import Loader
+from .mnist_sample import load_mnist_sample
 from .preprocess import StandardScaler
 from .split import train_test_split
 from .table import Table, parse_table, read_table
 
-__all__ = ["StandardScaler", "Table", "TableEncoder", "load_digits", "load_mnist", "parse_table", "read_idx",
-           "read_table", "train_test_split", "write_idx"]
+__all__ = ["CIFAR10_CLASSES", "IMAGENET_MEAN", "IMAGENET_STD", "Augment", "ImageFolder", "ImageScaler", "Loader",
+           "StandardScaler", "Table", "TableEncoder", "center_crop", "color_jitter", "crop", "flip", "load_cifar10",
+           "load_cifar100", "load_digits", "load_mnist", "load_mnist_sample", "parse_table", "random_crop", "random_flip",
+           "random_rotation", "read_idx", "read_image", "read_table", "resize", "scale_images", "train_test_split", "write_idx"]

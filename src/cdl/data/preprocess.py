@@ -42,7 +42,7 @@ class StandardScaler:
 
     def __init__(self, eps=1e-8):
         if not 0 <= eps < np.inf:
-            raise ValueError(f"StandardScaler: eps must be finite and not negative, got {eps}")
+            raise ValueError(f"{type(self).__name__}: eps must be finite and not negative, got {eps}")
         self.eps = float(eps)
         self.mean = self.std = None
 
@@ -68,7 +68,7 @@ class StandardScaler:
         x = _as_real(x, "fit")
         rows = x.reshape(-1, 1) if x.ndim < 2 else x.reshape(-1, x.shape[-1])
         if len(rows) == 0:
-            raise ValueError(f"StandardScaler.fit: x has no rows: shape {x.shape}")
+            raise ValueError(f"{type(self).__name__}.fit: x has no rows: shape {x.shape}")
         blocks = range(0, len(rows), _BLOCK)
         # Two passes: the difference of two large sums would lose the deviation of features far from zero.
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported below, with its feature
@@ -76,7 +76,7 @@ class StandardScaler:
             square = sum(((rows[i:i + _BLOCK] - mean) ** 2).sum(0) for i in blocks) / len(rows)
         bad = np.flatnonzero(~np.isfinite(square))
         if bad.size:
-            raise ValueError(f"StandardScaler.fit: feature {bad[0]} holds NaN, infinity, or values too large to square")
+            raise ValueError(f"{type(self).__name__}.fit: feature {bad[0]} holds NaN, infinity, or values too large to square")
         # A constant's computed mean may be one rounding off the constant, and its deviation then not quite zero.
         constant = (rows == rows[0]).all(0)
         self.mean = np.where(constant, rows[0], mean)
@@ -133,34 +133,34 @@ class StandardScaler:
             A key is missing or unknown, shapes differ, or a value is not finite or negative where it cannot be.
         """
         if set(state) != {"mean", "std", "eps"}:
-            raise ValueError(f"StandardScaler.load_state_dict: expected mean, std and eps, got {sorted(state)}")
+            raise ValueError(f"{type(self).__name__}.load_state_dict: expected mean, std and eps, got {sorted(state)}")
         mean, std, eps = (np.array(state[key], np.float64) for key in ("mean", "std", "eps"))
         if mean.ndim > 1 or mean.shape != std.shape or eps.shape != ():
-            raise ValueError("StandardScaler.load_state_dict: mean and std must have one shape (F,) or (), eps (), got "
+            raise ValueError(f"{type(self).__name__}.load_state_dict: mean and std must have one shape (F,) or (), eps (), got "
                              f"{mean.shape}, {std.shape}, {eps.shape}")
         if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std >= 0).all() and 0 <= eps < np.inf):
-            raise ValueError("StandardScaler.load_state_dict: mean, std and eps must be finite, std and eps "
+            raise ValueError(f"{type(self).__name__}.load_state_dict: mean, std and eps must be finite, std and eps "
                              "not negative")
         self.mean, self.std, self.eps = mean, std, float(eps)
         return self
 
     def __repr__(self):
         fitted = "not fitted" if self.mean is None else f"fitted on {np.size(self.mean)} features"
-        return f"StandardScaler(eps={self.eps:g}), {fitted}"
+        return f"{type(self).__name__}(eps={self.eps:g}), {fitted}"
 
     def _scale(self):
         return np.where(self.std == 0, 1.0, self.std + self.eps)
 
     def _require_fit(self, method):
         if self.mean is None:
-            raise ValueError(f"StandardScaler.{method}: call fit first")
+            raise ValueError(f"{type(self).__name__}.{method}: call fit first")
 
     def _checked(self, x, method):
         """x as an array of the fitted number of features, and the dtype of the result."""
         self._require_fit(method)
         x = _as_real(x, method)
         if np.ndim(self.mean) == 1 and (x.ndim == 0 or x.shape[-1] != len(self.mean)):
-            raise ValueError(f"StandardScaler.{method}: expected {len(self.mean)} features (as in fit), got x of shape "
+            raise ValueError(f"{type(self).__name__}.{method}: expected {len(self.mean)} features (as in fit), got x of shape "
                              f"{x.shape}")
         return x, x.dtype.newbyteorder("=") if x.dtype.kind == "f" else np.dtype(np.float32)
 

@@ -3,6 +3,7 @@ import json
 
 from cdl.io.errors import FileFormatError
 from cdl.io.safetensors import load_safetensors, save_safetensors
+from cdl.io.torch_layout import from_torch
 from cdl.nn.layer import Layer
 
 __all__ = ["load_weights", "read_model", "save_model"]
@@ -66,8 +67,11 @@ def read_model(path):
         If the file is not a safetensors file, or its description not one that this version reads.
     """
     state, metadata = load_safetensors(path)
-    if "cdl" not in metadata:
-        return None, {}, state
+    model, extra = _description(path, metadata) if "cdl" in metadata else (None, {})
+    return model, extra, state
+
+
+def _description(path, metadata):
     try:
         described = json.loads(metadata["cdl"])
         version, model, extra = described["version"], described["model"], described["extra"]
@@ -75,13 +79,22 @@ def read_model(path):
         raise FileFormatError(f"{path}: the description of the model is damaged") from None
     if version != VERSION:
         raise FileFormatError(f"{path}: written by another version of cdl (description {version!r}, this one reads {VERSION})")
-    return model, extra, state
+    return model, extra
 
 
-def load_weights(path, model):
-    """Set the state of `model` from the file at `path`; FileFormatError where names or shapes differ."""
-    state = read_model(path)[2]
+def load_weights(path, model, layout=None):
+    """Set the state of `model` from the file at `path`, whoever wrote it; see `Model.load`."""
+    if layout not in (None, "cdl", "torch"):
+        raise ValueError(f'load: layout must be None, "cdl" or "torch", got {layout!r}')
+    model.require_built("load")
+    state, metadata = load_safetensors(path)
     try:
+        if "cdl" in metadata:
+            _description(path, metadata)
+        else:
+            state = from_torch(model, state, layout)
         model.load_state_dict(state)
+    except FileFormatError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path}: does not fit this model: {error.args[0]}") from None

@@ -179,6 +179,9 @@ def _read_header(file, size, path):
     if len(start) < 8:
         raise FileFormatError(f"{path}: not a safetensors file: it has {len(start)} bytes, the header's length takes 8")
     (length,) = struct.unpack("<Q", start)
+    if start.startswith(b"PK\x03\x04") and length > size - 8:
+        raise FileFormatError(f"{path}: not a safetensors file but a zip file, as torch.save and numpy.savez write them; write "
+                              "it again with safetensors.torch.save_file or cdl.io.save_safetensors")
     if length > _HEADER_LIMIT:
         raise FileFormatError(f"{path}: not a safetensors file: its header would have {length} bytes, the format "
                               f"allows {_HEADER_LIMIT}")

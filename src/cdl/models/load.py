@@ -3,14 +3,19 @@ from cdl import nn
 from cdl.init import no_draws
 from cdl.io.errors import FileFormatError
 from cdl.io.model import read_model
+from cdl.models.lenet import LeNet5
 from cdl.models.residual import Residual
+from cdl.models.resnet import BasicBlock, Bottleneck, ResidualBlock, ResNet
 from cdl.models.sequential import Sequential
+from cdl.models.vgg import VGG
+from cdl.nn.fuse import Folded
 
 __all__ = ["load"]
 
 # The layers a file may name; nothing else is ever looked up.
 _LAYERS = {name: getattr(nn, name) for name in nn.__all__ if name != "Layer"} | {
-    "Residual": Residual, "Sequential": Sequential}
+    layer.__name__: layer
+    for layer in (BasicBlock, Bottleneck, Folded, LeNet5, ResNet, Residual, ResidualBlock, Sequential, VGG)}
 
 
 def load(path):

@@ -1,6 +1,8 @@
 """A block whose input is added to its output."""
 from cdl.models.sequential import Sequential
 from cdl.nn.activation import FUSED, ROWWISE, check_activation
+from cdl.nn.conv import Conv2D
+from cdl.nn.fuse import Folded, conv_norm
 from cdl.nn.layer import Layer
 
 __all__ = ["Residual"]
@@ -51,6 +53,7 @@ class Residual(Layer):
         if shortcut is not None:
             self.shortcut = _layer(shortcut, "shortcut")
         self._activate = FUSED.get(activation) or ROWWISE.get(activation)
+        self._head, self._tail, self._finish = [], None, None
 
     def build(self, input_shape):
         self.body.build(input_shape)
@@ -59,11 +62,21 @@ class Residual(Layer):
 
     def forward(self, x):
         past = x if self.shortcut is None else self.shortcut.forward(x)
+        if self._tail is not None:
+            for layer in self._head:
+                x = layer.forward(x)
+            return conv_norm(self._tail, self._finish, x, added=past)
         y = self.body.forward(x)
         if y.shape != past.shape:
             self._refuse(y.shape, past.shape)
         y = y + past
         return y if self._activate is None else self._activate(y)
+
+    def fuse_parts(self, absorb, fold):
+        """A convolution at the end of the body adds the shortcut and activates while its output is in the cache."""
+        body = self.body.layers if isinstance(self.body, Sequential) else [self.body]
+        if body and type(body[-1]) is Conv2D and body[-1].activation is None and self.activation not in ROWWISE:
+            self._head, self._tail, self._finish = body[:-1], body[-1], Folded(self.activation)
 
     def output_shape(self, input_shape):
         shape = self.body.output_shape(input_shape)

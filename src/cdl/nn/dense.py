@@ -32,6 +32,12 @@ class Dense(Layer):
     rng : numpy.random.Generator or int, optional
         Where the initial weights come from.
 
+    Attributes
+    ----------
+    flattened : tuple of int, optional
+        Where the inputs are those of an image that was flattened, its shape (H, W, C): `Model.load` then reads torch's
+        weights, whose inputs come in the order C, H, W.
+
     Shape
     -----
     Input (..., in_features), output (..., units); weight (in_features, units), bias (units,).
@@ -51,6 +57,8 @@ class Dense(Layer):
     >>> layer
     Dense(units=3, activation='relu', in_features=4)
     """
+
+    flattened = None
 
     def __init__(self, units, activation=None, *, use_bias=True, in_features=None, kernel_initializer=None,
                  rng=None):

@@ -28,6 +28,9 @@ class Layer:
         Whether its parameters stay as they are. Set by freeze() and unfreeze().
     buffers : tuple of str
         Of the class: names of Tensors that are saved but not trained, such as running statistics.
+    chains : tuple of pairs of str
+        Of the class: names of a convolution (or Dense) and of the BatchNorm that gets its output, which nothing else
+        reads; `fuse` takes them together.
     built : bool
         Whether it has all its parameters.
 
@@ -44,6 +47,7 @@ class Layer:
     """
 
     buffers = ()
+    chains = ()
     frozen = False
     _training = True
 
@@ -87,14 +91,18 @@ class Layer:
                 yield layer
                 stack.extend(reversed([child for _, child in layer.children()]))
 
-    def _named_tensors(self, wanted, prefix="", above=()):
+    def tensor_places(self, prefix="", above=()):
+        """Every parameter and buffer as (path, layer that holds it, name there, Tensor)."""
         above = (*above, self)
         for name, value in self.own_tensors():
-            if wanted(self, name, value):
-                yield prefix + name, value
+            yield prefix + name, self, name, value
         for name, child in self.children():
             if not any(child is layer for layer in above):      # a layer may know the one it is in
-                yield from child._named_tensors(wanted, f"{prefix}{name}.", above)
+                yield from child.tensor_places(f"{prefix}{name}.", above)
+
+    def _named_tensors(self, buffers):
+        return ((path, tensor) for path, layer, name, tensor in self.tensor_places()
+                if layer.is_buffer(name, tensor) is buffers)
 
     def own_tensors(self):
         """The parameters and buffers that this layer holds itself, as (name, Tensor) pairs."""
@@ -107,12 +115,12 @@ class Layer:
     def named_parameters(self):
         """The parameters, frozen ones too, as (name, Tensor) pairs; names are paths such as ``0.weight``."""
         self.require_built("named_parameters")
-        return self._named_tensors(lambda layer, name, tensor: not layer.is_buffer(name, tensor))
+        return self._named_tensors(False)
 
     def named_buffers(self):
         """The saved but not trained Tensors as (name, Tensor) pairs."""
         self.require_built("named_buffers")
-        return self._named_tensors(lambda layer, name, tensor: layer.is_buffer(name, tensor))
+        return self._named_tensors(True)
 
     def parameters(self):
         """The parameters, frozen ones too, in a list; one that layers share is there once.
@@ -195,6 +203,38 @@ class Layer:
         """Train this layer and all inside it again; returns the layer itself."""
         return self.freeze(False)
 
+    def fuse(self):
+        """Turn this layer and all inside it, in place, into an inference model of the same outputs; returns the layer itself.
+
+        Each BatchNorm that directly follows a convolution or Dense without activation is folded into its weight and bias,
+        and an activation that follows is computed in the same pass: in a Sequential by the order of its layers, in a
+        class of your own for the pairs that it names in `chains`. A layer that is used in several places stays as it is.
+        The model is frozen then, and its state has other names: save before what is to be trained on.
+
+        Raises
+        ------
+        RuntimeError
+            If a layer does not know its sizes yet.
+
+        Examples
+        --------
+        >>> import cdl
+        >>> cdl.Sequential([cdl.Dense(3, in_features=2), cdl.BatchNorm(3), cdl.ReLU(), cdl.Dense(1, in_features=3)]).fuse()
+        Sequential([
+            Dense(units=3, activation='relu', in_features=2),
+            Dense(units=1, in_features=3),
+        ])
+        """
+        from cdl.nn.fuse import fuse  # it knows the layers, which are built on this one
+        return fuse(self)
+
+    def fuse_parts(self, absorb, fold):
+        """Fuse what this layer itself holds; `absorb(first, then)` and `fold(first, norm)` say whether they did it."""
+        from cdl.nn.fuse import Folded
+        for first, norm in self.chains:
+            if fold(getattr(self, first), getattr(self, norm)):
+                setattr(self, norm, Folded(getattr(self, norm).activation))
+
     def zero_grad(self):
         """Forget the gradients of all parameters."""
         for parameter in self.parameters():
@@ -204,7 +244,7 @@ class Layer:
     def state_dict(self):
         """Every parameter and buffer by name, as copies in NumPy arrays."""
         self.require_built("state_dict")
-        return {name: tensor.numpy().copy() for name, tensor in self._named_tensors(_everything)}
+        return {path: tensor.numpy().copy() for path, _, _, tensor in self.tensor_places()}
 
     def load_state_dict(self, state):
         """Set every parameter and buffer from `state`, a mapping of names to arrays as `state_dict` gives it.
@@ -219,10 +259,10 @@ class Layer:
         self.require_built("load_state_dict")
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict: expected a mapping of names to arrays, got {type(state).__name__}")
-        own = dict(self._named_tensors(_everything))
+        own = {path: tensor for path, _, _, tensor in self.tensor_places()}
         arrays = {name: np.asarray(value) for name, value in state.items()}
-        misfits = _misfits({name: tensor.shape for name, tensor in own.items()},
-                           {name: array.shape for name, array in arrays.items()})
+        misfits = misfits_of({name: tensor.shape for name, tensor in own.items()},
+                             {name: array.shape for name, array in arrays.items()})
         if misfits:
             raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__}:{misfits}")
         for name, tensor in own.items():
@@ -247,10 +287,6 @@ class Layer:
         return f"{type(self).__name__}({lines(f'({name}): {layer!r}' for name, layer in inside)})"
 
 
-def _everything(layer, name, tensor):
-    return True
-
-
 def _found(name, value, kind):
     """What is of `kind` in an attribute's value, by its path: the value itself, or items of lists, tuples and dicts."""
     if isinstance(value, kind):
@@ -267,7 +303,7 @@ def _each_once(tensors):
     return list({id(tensor): tensor for tensor in tensors}.values())
 
 
-def _misfits(own, given):
+def misfits_of(own, given):
     """Lines that say where two dicts of shapes differ; nothing where they agree."""
     missing = [f"missing {name} {shape}" for name, shape in own.items() if name not in given]
     unknown = [f"unknown {name} {shape}" for name, shape in given.items() if name not in own]

@@ -74,7 +74,8 @@ class BatchNorm(_Norm):
     """weight * (x - mean) / sqrt(var + eps) + bias, per channel (last axis) over all other axes.
 
     In training mean and var are the batch's; in use (after eval(), in predict) the running ones. The convention of
-    `momentum` is torch's, running = (1 - momentum) * running + momentum * batch; see `cdl.batch_norm`.
+    `momentum` is torch's, running = (1 - momentum) * running + momentum * batch; see `cdl.batch_norm`. layer(x, added) is
+    activation(layer(x) + added) in the same pass: the end of a residual block.
 
     Parameters
     ----------
@@ -130,11 +131,12 @@ class BatchNorm(_Norm):
         super()._make(dim)
         self.running_mean, self.running_var = _filled(dim, 0), _filled(dim, 1)
 
-    def forward(self, x):
+    def forward(self, x, added=None):
+        """The output for x; `added`, of x's shape, is added before the activation in the same pass."""
         if self.dim is None:
             self.build(np.shape(x))
         return batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var,
-                          self.training, self.momentum, self.eps, self.activation is not None)
+                          self.training, self.momentum, self.eps, self.activation is not None, added)
 
     def config(self):
         config = super().config() | {"momentum": self.momentum}

@@ -8,6 +8,8 @@ from cdl.ops import activation, binary, conv, custom, gemm, index, products, pro
 from cdl.ops import dropout as _dropout
 from cdl.ops import einsum as _einsum
 from cdl.ops import norm as _norm
+from cdl.ops import pool as _pool
+from cdl.ops import resize as _resize
 from cdl.ops import softmax as _softmax
 from cdl.ops.activation import *
 from cdl.ops.binary import *
@@ -18,14 +20,16 @@ from cdl.ops.einsum import *
 from cdl.ops.gemm import *
 from cdl.ops.index import *
 from cdl.ops.norm import *
+from cdl.ops.pool import *
 from cdl.ops.products import *
 from cdl.ops.reduce import *
+from cdl.ops.resize import *
 from cdl.ops.shape import *
 from cdl.ops.softmax import *
 from cdl.ops.unary import *
 
-_FAMILIES = (activation, binary, conv, custom, _dropout, _einsum, gemm, index, _norm, products, protocol, reduce, shape,
-             _softmax, unary)
+_FAMILIES = (activation, binary, conv, custom, _dropout, _einsum, gemm, index, _norm, _pool, products, protocol,
+             reduce, _resize, shape, _softmax, unary)
 
 
 def _install(family):
@@ -48,5 +52,5 @@ _AS_IN_NUMPY = {
     "multiply", "negative", "outer", "reciprocal", "round", "sign", "squeeze", "subtract", "swapaxes", "tensordot",
 }
 # What layers are made of; a model names the layers.
-_FOR_LAYERS = {"conv1d", "conv2d", "conv_transpose2d"}
+_FOR_LAYERS = {"conv1d", "conv2d", "conv_transpose2d", *_pool.__all__, *_resize.__all__}
 __all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY | _FOR_LAYERS]

@@ -7,8 +7,11 @@ __all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
 
 
 def batch_norm(x, gamma=None, beta=None, *, running_mean=None, running_var=None, training=True, momentum=0.1, eps=1e-5,
-               activation=None):
+               activation=None, added=None):
     """Batch normalisation, gamma * (x - mean) / sqrt(var + eps) + beta, per channel (last axis) over all other axes.
+
+    With `added` and an activation, activation(gamma * (x - mean) / sqrt(var + eps) + beta + added): the end of a residual
+    block in one pass, and its gradients in two.
 
     In training mean and var are the batch's, var dividing by the number n of values of a channel, and the running
     statistics are moved in place:
@@ -35,11 +38,13 @@ def batch_norm(x, gamma=None, beta=None, *, running_mean=None, running_var=None,
         At least 0; added to the variance, below the root.
     activation : {None, "relu"}
         "relu" gives max(y, 0) in the same pass.
+    added : array_like, optional
+        Of x's shape, as the shortcut of a residual block is; added before the activation.
 
     Returns
     -------
     Tensor or ndarray
-        Of x's shape; a Tensor if x, gamma or beta is one.
+        Of x's shape; a Tensor if x, gamma, beta or added is one.
 
     Raises
     ------
@@ -62,7 +67,8 @@ def batch_norm(x, gamma=None, beta=None, *, running_mean=None, running_var=None,
     """
     if activation is not None and activation != "relu":
         raise ValueError(f'batch_norm: activation must be None or "relu", got {activation!r}')
-    return _batch_norm(x, gamma, beta, running_mean, running_var, training, momentum, eps, activation is not None)
+    return _batch_norm(x, gamma, beta, running_mean, running_var, training, momentum, eps, activation is not None,
+                       added)
 
 
 def layer_norm(x, gamma=None, beta=None, *, eps=1e-5, axes=1):

@@ -7,22 +7,25 @@ from cdl._core.batches import Batches
 from cdl._core.check import number, positive_integer
 from cdl._core.tape import enter_inference, leave_inference
 from cdl._core.tensor import Tensor
+from cdl.data.loader import Loader
 from cdl.losses import LOSSES
 from cdl.optim import OPTIMIZERS, Optimizer
 from cdl.random import generator
 from cdl.train.history import History
 from cdl.train.metrics import metrics_for
 from cdl.train.progress import Progress
+from cdl.train.samples import Loaded, Slices, checked, prepared
 from cdl.train.weights import weights_of
 
 __all__ = ["evaluate", "fit"]
 
 # A validation goes through the network in batches of this size.
 _EVALUATED_BATCH = 1024
+_TRAINED_BATCH = 32
 
 
-def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, validation_split=0.0,
-        callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=True, progress=True,
+def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, validation_data=None, validation_split=0.0,
+        callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=None, progress=True,
         rng=None):
     """Train `model` to map samples x to targets y.
 
@@ -34,7 +37,8 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
         Sizes that it does not know yet are taken from x.
     x, y : array_like
         Samples and targets, along the first axis. Floats are converted to the type of the parameters, once. Layers and
-        loss get them as Tensors.
+        loss get them as Tensors. Or x is a `cdl.data.Loader` of both, y is left out, and so are batch_size, shuffle, rng,
+        weights and validation_split, which are the Loader's matter.
     loss : str or callable
         "cross_entropy" (integer labels or one-hot rows, logits), "binary_cross_entropy" (probabilities), "mse", "mae",
         "huber", "kl_divergence", "hinge", "cosine_loss", or a function `loss(y_true, y_pred)` whose value is one number;
@@ -44,8 +48,8 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
         parameters, or a function that makes one from the list of them (`lambda parameters: cdl.Adam(parameters,
         lr=0.01)`).
     epochs, batch_size : int
-        How often all samples are used, and how many at a time; the last batch of an epoch may be smaller.
-    validation_data : (x, y) or (x, y, sample_weight), optional
+        How often all samples are used, and how many at a time, 32 unless given; the last batch of an epoch may be smaller.
+    validation_data : (x, y), (x, y, sample_weight) or Loader, optional
         Evaluated after every epoch; its figures are named val_….
     validation_split : float in [0, 1)
         Instead of validation_data: the share of the samples, the last ones as given, that is kept from training and
@@ -64,7 +68,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     penalty : callable, optional
         `penalty(model)` is added to the loss of every training batch, such as
         `lambda model: 1e-4 * sum((w * w).sum() for w in model.parameters())`.
-    shuffle : bool
+    shuffle : bool, default True
         Whether every epoch takes the samples in a new random order.
     progress : bool
         Whether a line shows how far it is.
@@ -84,7 +88,7 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
         or not one for each sample, if every parameter is frozen, or if the optimizer has none of the model's parameters.
         Also if the last batch of an epoch has one sample and the model a BatchNorm: another batch_size helps.
     TypeError
-        For a callback that cannot be called, or a loss that returns no Tensor of one value.
+        For a callback that cannot be called, a loss that returns no Tensor of one value, or no y.
     FloatingPointError
         If the loss is NaN or infinite at the end of an epoch.
 
@@ -99,14 +103,17 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     >>> history["loss"][-1] < 1e-4
     True
     """
-    x, y = _samples(x, y, "fit")
-    positive_integer(epochs, "fit", "epochs"), positive_integer(batch_size, "fit", "batch_size")
+    positive_integer(epochs, "fit", "epochs")
     _functions(augment=augment, penalty=penalty)
-    loss, callbacks, weights = _loss(loss, "fit"), _callbacks(callbacks), weights_of(y, sample_weight, class_weight, "fit")
-    x, y, weights, held_out = _held_out(x, y, weights, validation_data, validation_split)
-    model.ensure_built(x)
-    batches, rng = Batches((*_prepared(model, x, y), weights), batch_size), generator(rng)
-    held_out = held_out and (*_prepared(model, *held_out[:2]), held_out[2])
+    loss, callbacks = _loss(loss, "fit"), _callbacks(callbacks)
+    options = dict(batch_size=batch_size, sample_weight=sample_weight, class_weight=class_weight, shuffle=shuffle, rng=rng,
+                   validation_split=validation_split or None)
+    if isinstance(x, Loader) and y is None:
+        _left_to_the_loader("fit", options)
+        batches, samples, reorder = Loaded(model, x, "fit", tensors=True), x.samples, None
+        held_out = _validation(model, validation_data)
+    else:
+        batches, samples, reorder, held_out = _from_arrays(model, *checked(x, y, "fit"), validation_data, **options)
     optimizer = _optimizer(optimizer, model)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("fit: every parameter is frozen; call unfreeze() on the layers to be trained")
@@ -115,15 +122,15 @@ def fit(model, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validat
     try:
         _call(callbacks, "on_fit_begin", model)
         for epoch in range(epochs):
-            if shuffle:
-                batches.shuffle(rng)
-            with Progress(len(x), label=f"epoch {epoch + 1}/{epochs}", enabled=progress) as bar:
+            if reorder is not None:
+                batches.shuffle(reorder)
+            with Progress(samples, label=f"epoch {epoch + 1}/{epochs}", enabled=progress) as bar:
                 figures = {"loss": _epoch(model, batches, loss, optimizer, augment, penalty, bar)}
                 if not math.isfinite(figures["loss"]):
                     raise FloatingPointError(f"fit: the loss became {figures['loss']} in epoch {epoch + 1}; lower "
                                              "the learning rate, scale the inputs, or look for NaN in the data")
                 if held_out:
-                    seen = _measured(model, *held_out, loss, _EVALUATED_BATCH)
+                    seen = _measured(model, held_out, loss)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
                 bar.finish(**figures)
             history.append(**figures)
@@ -165,13 +172,13 @@ def _epoch(model, batches, loss, optimizer, augment, penalty, bar):
     return total / counted
 
 
-def evaluate(model, x, y, *, loss, batch_size=_EVALUATED_BATCH, sample_weight=None):
+def evaluate(model, x, y=None, *, loss, batch_size=None, sample_weight=None):
     """The mean loss of `model` on samples x and targets y, and the accuracy where the loss is one of classification.
 
     Parameters
     ----------
-    model, x, y, loss : as for `fit`
-    batch_size : int
+    model, x, y, loss : as for `fit`, where x may be a Loader
+    batch_size : int, default 1024
         How many samples go through the network at once.
     sample_weight : array_like, optional
         How much each sample counts in the figures, as for `fit`.
@@ -194,26 +201,29 @@ def evaluate(model, x, y, *, loss, batch_size=_EVALUATED_BATCH, sample_weight=No
     >>> sorted(cdl.evaluate(model, np.ones((4, 3)), np.zeros(4, int), loss="cross_entropy"))
     ['accuracy', 'loss']
     """
-    x, y = _samples(x, y, "evaluate")
-    positive_integer(batch_size, "evaluate", "batch_size")
-    weights, loss = weights_of(y, sample_weight, None, "evaluate"), _loss(loss, "evaluate")
+    loss = _loss(loss, "evaluate")
+    if isinstance(x, Loader) and y is None:
+        _left_to_the_loader("evaluate", dict(batch_size=batch_size, sample_weight=sample_weight))
+        return _measured(model, Loaded(model, x, "evaluate"), loss)
+    x, y = checked(x, y, "evaluate")
+    batch_size = _EVALUATED_BATCH if batch_size is None else positive_integer(batch_size, "evaluate", "batch_size")
+    weights = weights_of(y, sample_weight, None, "evaluate")
     model.ensure_built(x)
-    return _measured(model, *_prepared(model, x, y), weights, loss, batch_size)
+    return _measured(model, Slices(*prepared(model, x, y), weights, batch_size), loss)
 
 
-def _measured(model, x, y, weights, loss, batch_size):
-    """What `evaluate` returns, for prepared samples."""
+def _measured(model, batches, loss):
+    """What `evaluate` returns, for batches of prepared samples, targets and weights."""
     measured = {"loss": loss, **metrics_for(loss)}
     totals, counted = dict.fromkeys(measured, 0.0), 0
     try:    # an interrupt may come right after the next call: it must be undone then too
         enter_inference()
-        for start in range(0, len(x), batch_size):
-            part = slice(start, start + batch_size)
-            y_true, options = y[part], {} if weights is None else {"sample_weight": weights[part]}
-            share = len(y_true) if weights is None else float(weights[part].sum())
+        for x, y_true, weights in batches:
+            options = {} if weights is None else {"sample_weight": weights}
+            share = len(y_true) if weights is None else float(weights.sum())
             if not share:
                 continue
-            y_pred = model(x[part])
+            y_pred = model(x)
             for name, function in measured.items():
                 totals[name] += float(function(y_true, y_pred, **options)) * share
             counted += share
@@ -222,20 +232,45 @@ def _measured(model, x, y, weights, loss, batch_size):
     return {name: total / counted for name, total in totals.items()}
 
 
-def _held_out(x, y, weights, validation_data, validation_split):
-    """Samples, targets and weights to train on, and those (or None) to evaluate after every epoch."""
-    if validation_data is not None:
-        if validation_split:
-            raise ValueError("fit: give validation_data or validation_split, not both")
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise ValueError("fit: validation_data must be (x, y) or (x, y, sample_weight)")
-        held_x, held_y = _samples(*validation_data[:2], "fit: validation_data")
-        held_weights = weights_of(held_y, *(validation_data[2:] or (None,)), None, "fit: validation_data")
-        return x, y, weights, (held_x, held_y, held_weights)
+def _left_to_the_loader(who, options):
+    """Refuse options that would be heard by nobody."""
+    given = [name for name, value in options.items() if value is not None]
+    if given:
+        raise ValueError(f"{who}: {', '.join(given)} cannot be given with a Loader, which makes the batches itself; give it "
+                         "batch_size, shuffle and rng, and weights of samples as its third array")
+
+
+def _from_arrays(model, x, y, validation_data, *, batch_size, sample_weight, class_weight, shuffle, rng, validation_split):
+    """Batches, the number of samples, the generator of their orders (or None), and the batches to evaluate (or None)."""
+    batch_size = _TRAINED_BATCH if batch_size is None else positive_integer(batch_size, "fit", "batch_size")
+    weights = weights_of(y, sample_weight, class_weight, "fit")
+    if validation_data is not None and validation_split:
+        raise ValueError("fit: give validation_data or validation_split, not both")
+    if validation_split:
+        (x, y, weights), validation_data = _held_out(x, y, weights, validation_split)
+    model.ensure_built(x)
+    held_out = _validation(model, validation_data)
+    batches = Batches((*prepared(model, x, y), weights), batch_size)
+    return batches, len(x), generator(rng) if shuffle is None or shuffle else None, held_out
+
+
+def _validation(model, data):
+    """The batches to evaluate after every epoch, or None."""
+    if data is None:
+        return None
+    if isinstance(data, Loader):
+        return Loaded(model, data, "fit: validation_data")
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise ValueError("fit: validation_data must be (x, y), (x, y, sample_weight) or a Loader")
+    x, y = checked(*data[:2], "fit: validation_data")
+    weights = weights_of(y, *(data[2:] or (None,)), None, "fit: validation_data")
+    return Slices(*prepared(model, x, y), weights, _EVALUATED_BATCH)
+
+
+def _held_out(x, y, weights, validation_split):
+    """Samples, targets and weights to train on, and those to evaluate after every epoch."""
     if not 0 <= number(validation_split, "fit", "validation_split") < 1:
         raise ValueError(f"fit: validation_split must be in [0, 1), got {validation_split!r}")
-    if not validation_split:
-        return x, y, weights, None
     kept = len(x) - round(len(x) * validation_split)
     if not 0 < kept < len(x):
         raise ValueError(f"fit: validation_split {validation_split:g} of {len(x)} samples leaves none to "
@@ -245,7 +280,7 @@ def _held_out(x, y, weights, validation_data, validation_split):
     for part in (train[2], held[2]):
         if part is not None and not part.any():
             raise ValueError("fit: validation_split leaves only samples of weight 0 on one side")
-    return *train, held
+    return train, held
 
 
 def _callbacks(callbacks):
@@ -259,32 +294,6 @@ def _callbacks(callbacks):
 def _call(callbacks, hook, model):
     for callback in callbacks:
         getattr(callback, hook, lambda model: None)(model)
-
-
-def _samples(x, y, who):
-    if isinstance(x, np.ma.MaskedArray) or isinstance(y, np.ma.MaskedArray):
-        raise TypeError(f"{who}: masked arrays are not supported; fill the masked values first, with x.filled(value)")
-    x, y = np.asarray(x), np.asarray(y)
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        raise ValueError(f"{who}: x and y need one entry per sample along their first axis, got shapes "
-                         f"{x.shape} and {y.shape}")
-    if len(x) == 0:
-        raise ValueError(f"{who}: there are no samples (x has shape {x.shape})")
-    return x, y
-
-
-def _prepared(model, x, y):
-    """Samples and targets as the ops read them, so that no batch is converted: labels as int64, floats as parameters."""
-    y = y.astype(np.int64) if y.dtype.kind in "iu" and y.dtype.itemsize < 8 else y
-    return as_parameters(model, x), as_parameters(model, y)
-
-
-def as_parameters(model, array):
-    """Floating samples in the type of the model's parameters; others as they are."""
-    if array.dtype.kind != "f":
-        return array
-    parameters = model.parameters() if model.built else ()
-    return np.ascontiguousarray(array, dtype=parameters[0].dtype if parameters else np.float32)
 
 
 def _functions(**options):

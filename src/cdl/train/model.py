@@ -4,9 +4,11 @@ import numpy as np
 from cdl._core.convert import convert
 from cdl._core.tape import enter_inference, leave_inference, no_grad
 from cdl._core.tensor import Tensor
+from cdl.data.loader import Loader
 from cdl.io.model import load_weights, save_model
 from cdl.nn.layer import Layer
-from cdl.train.loop import as_parameters, evaluate, fit
+from cdl.train.loop import evaluate, fit
+from cdl.train.samples import as_parameters
 from cdl.train.summary import summary
 
 # A prediction on more samples than this goes in parts, so that its memory stays bounded.
@@ -34,17 +36,17 @@ class Model(Layer):
 
     _input_shape = None     # of what it was last fitted on
 
-    def fit(self, x, y, *, loss, optimizer="adam", epochs=1, batch_size=32, validation_data=None, validation_split=0.0,
-            callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=True, progress=True,
-            rng=None):
-        """Train on samples x and targets y; see `cdl.fit`, which this calls with the model."""
+    def fit(self, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, validation_data=None,
+            validation_split=0.0, callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=None,
+            progress=True, rng=None):
+        """Train on samples x and targets y, or on a Loader of both; see `cdl.fit`, which this calls with the model."""
         return fit(self, x, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
                    validation_data=validation_data, validation_split=validation_split, callbacks=callbacks,
                    sample_weight=sample_weight, class_weight=class_weight, augment=augment, penalty=penalty,
                    shuffle=shuffle, progress=progress, rng=rng)
 
-    def evaluate(self, x, y, *, loss, batch_size=1024, sample_weight=None):
-        """The figures of this model on samples x and targets y, a dict; see `cdl.evaluate`."""
+    def evaluate(self, x, y=None, *, loss, batch_size=None, sample_weight=None):
+        """The figures of this model on samples x and targets y, or on a Loader of both, a dict; see `cdl.evaluate`."""
         return evaluate(self, x, y, loss=loss, batch_size=batch_size, sample_weight=sample_weight)
 
     def predict(self, x, *, batch_size=_PREDICT_BATCH):
@@ -52,8 +54,8 @@ class Model(Layer):
 
         Parameters
         ----------
-        x : array_like
-            Samples along the first axis.
+        x : array_like or Loader
+            Samples along the first axis; of a Loader's batches the first array. It must not shuffle.
         batch_size : int
             How many samples go through the network at once.
 
@@ -62,6 +64,8 @@ class Model(Layer):
         ndarray
         """
         if type(x) is not np.ndarray or x.dtype is not _FLOAT32:
+            if isinstance(x, Loader):
+                return self._predict_batches(x)
             x = as_parameters(self, convert(x, "predict"))
         try:    # an interrupt may come right after the next call: it must be undone then too
             enter_inference()
@@ -75,6 +79,11 @@ class Model(Layer):
         finally:
             leave_inference()
 
+    def _predict_batches(self, loader):
+        if loader.shuffle:
+            raise ValueError("predict: the Loader shuffles, and its order would not be known; make one with shuffle=False")
+        return np.concatenate([self.predict(batch[0] if isinstance(batch, tuple) else batch) for batch in loader])
+
     def save(self, path):
         """Write weights and description to `path`, one safetensors file, replacing it all at once.
 
@@ -83,17 +92,32 @@ class Model(Layer):
         """
         save_model(path, self)
 
-    def load(self, path):
-        """Set the weights from the file that `save` wrote; returns the model itself.
+    def load(self, path, *, layout=None):
+        """Set the weights from a safetensors file, one that `save` wrote or torch's; returns the model itself.
+
+        A file of torch's (`safetensors.torch.save_file(network.state_dict(), path)`) must have this model's names: those
+        of cdl.models are torchvision's. Its weights are brought into the order that they have here: convolutions from
+        (K, C, R, S) to (R, S, C, K), dense layers from (out, in) to (in, out), and where `Dense.flattened` says that the
+        inputs are those of an image, these from C, H, W to H, W, C. ``num_batches_tracked`` is left out.
+
+        Parameters
+        ----------
+        path : str or PathLike
+        layout : {None, "cdl", "torch"}
+            Whose order the weights have in a file that does not say that cdl wrote it. None: the shapes of all weights
+            together decide; where they fit both, you are asked.
 
         Raises
         ------
         FileFormatError
-            If the file is damaged, not a safetensors file, or holds other names or shapes than this model has.
+            If the file is damaged, not a safetensors file, or holds other names or shapes than this model has: all of them
+            are told, and nothing is changed.
         OSError
             If it cannot be read.
+        RuntimeError
+            If the model does not know its sizes yet.
         """
-        load_weights(path, self)
+        load_weights(path, self, layout)
         return self
 
     def summary(self, input_shape=None):

@@ -83,17 +83,17 @@ def _shapes(model, input_shape):
         raise ValueError(f"summary: only the first axis of input_shape may be None, got {tuple(input_shape)}")
     x, shapes = np.zeros((_BATCH, *rest), np.float32), {}
     model.ensure_built(x)
-    with _recorded(model, shapes):
+    with watched(model.layers_inside(), lambda layer, y: shapes.setdefault(id(layer), getattr(y, "shape", None))):
         model.predict(x)
     return {key: _text(shape, batch) for key, shape in shapes.items()}
 
 
 @contextmanager
-def _recorded(model, shapes):
-    """While it lasts every layer notes the shape of its first output in `shapes`, by its id."""
-    layers = [(layer, type(layer)) for layer in model.layers_inside()]
+def watched(layers, note):
+    """While it lasts `note(layer, y)` is told the output y of every forward of these layers."""
+    layers = [(layer, type(layer)) for layer in {id(layer): layer for layer in layers}.values()]
     for layer, kind in layers:
-        layer.__class__ = _recording(kind, shapes)
+        layer.__class__ = _watching(kind, note)
     try:
         yield
     finally:
@@ -101,10 +101,10 @@ def _recorded(model, shapes):
             layer.__class__ = kind
 
 
-def _recording(kind, shapes):
+def _watching(kind, note):
     def forward(self, *inputs, **options):
         y = kind.forward(self, *inputs, **options)
-        shapes.setdefault(id(self), getattr(y, "shape", None))
+        note(self, y)
         return y
     call = forward if kind.__call__ is kind.forward else kind.__call__
     return type(kind.__name__, (kind,), {"forward": forward, "__call__": call, "__module__": kind.__module__})

@@ -58,6 +58,23 @@ typedef struct cdl_targets {
     double rest_sum;
 } cdl_targets;
 
+
+
+/* Windows of R x S pixels over images (N, H, W, C), which make (N, P, Q, C) (pool.c). */
+typedef struct cdl_pool {
+    size_t H, W, C, P, Q, R, S;
+    ptrdiff_t stride_h, stride_w, top, left; /* top and left: how far the first window begins before the image */
+} cdl_pool;
+/* Elements at the end of a row of max pooling's index that belong to nobody: the longest vector's lanes. */
+enum { CDL_POOL_SLACK = 16 };
+/* Where the pixels of a picture (P, Q, C) are read in one of (H, W, C): see image_place (augment.c). */
+typedef struct cdl_placing {
+    size_t H, W, C, P, Q;
+    double y[3], x[3], fill;
+    int edge; /* what is read outside of it: cdl_edge */
+} cdl_placing;
+enum cdl_edge { CDL_EDGE_FILL, CDL_EDGE_NEAREST, CDL_EDGE_MIRROR };
+
 /* Windows of R x S pixels over images (N, H, W, C), of which they take `channels` channels from `first` on (conv.c). */
 typedef struct cdl_windows {
     size_t H, W, C, P, Q, R, S, first, channels;

@@ -161,6 +161,98 @@ void KERNEL(norm_slopes)(const void *xs, const void *gs, const void *coef, void 
 #undef DO
 }
 
+/* --- with something added before the ReLU, which therefore cannot be told from x alone: where it passed is kept, a bit
+ * for each element, 16 columns to a word ------------------------------------------------------------------------------
+ */
+#define WORD 16
+
+VEC unsigned bits_of(vmask m) {
+#if defined(__AVX512F__)
+    return (unsigned)m;
+#elif defined(VEC_X86)
+    return (unsigned)X(movemask)((vec)m);
+#else
+    unsigned bits = 0;
+    for (size_t i = 0; i < VLEN; i++)
+        bits |= (unsigned)(m[i] & 1) << i;
+    return bits;
+#endif
+}
+
+/* the lanes whose bits are set; higher bits are ignored */
+VEC vmask lanes_of(unsigned bits) {
+#if defined(__AVX512F__)
+    return (vmask)bits;
+#else
+    ivec lane;
+    for (size_t i = 0; i < VLEN; i++)
+        lane[i] = (real_bits)1 << i;
+    return (v_iset((real_bits)bits) & lane) != v_iset(0);
+#endif
+}
+
+VEC void add_rows(const real *x, const real *added, const real *coef, real *y, uint16_t *kept, size_t cols, int relu,
+                  size_t count) {
+    const size_t words = (cols + WORD - 1) / WORD;
+    for (size_t j = 0; j < cols; j += WORD) {
+        unsigned bits[ROWS] = {0};
+        for (size_t i = j; i < cols && i < j + WORD; i += VLEN) {
+            const size_t n = cols - i;
+            affine a = affine_at(coef, cols, i, n);
+            EACH(k) {
+                vec z = (at(x, k * cols + i, n) - a.mean) * a.scale + a.offset + at(added, k * cols + i, n);
+                bits[k] |= bits_of(v_gt(z, v_set(0))) << (i - j);
+                v_store_n(y + k * cols + i, relu ? positive(z) : z, n);
+            }
+        }
+        if (kept)
+            EACH(k) kept[k * words + j / WORD] = (uint16_t)bits[k];
+    }
+}
+
+/* y = (x - mean) scale + offset + added, or with relu the larger of that and 0; kept (rows, words): where it is above
+ * 0, NULL if not wanted; y may be x or added */
+void KERNEL(norm_add_forward)(const void *xs, const void *added, const void *coef, void *ys, uint16_t *kept,
+                              size_t rows, size_t cols, int relu) {
+    const size_t words = (cols + WORD - 1) / WORD;
+#define DO(count)                                                                                                      \
+    add_rows((const real *)xs + r * cols, (const real *)added + r * cols, coef, (real *)ys + r * cols,                 \
+             kept ? kept + r * words : NULL, cols, relu, count)
+    ALL_ROWS(DO);
+#undef DO
+}
+
+VEC void add_slopes_rows(const real *x, const real *g, const uint16_t *kept, const real *coef, real *sums, real *dadded,
+                         size_t cols, size_t count) {
+    const size_t words = (cols + WORD - 1) / WORD;
+    for (size_t i = 0; i < cols; i += VLEN) {
+        const size_t n = cols - i;
+        const vec mean = at(coef, i, n);
+        vec one = at(sums, i, n), two = at(sums, cols + i, n);
+        EACH(k) {
+            vmask passed = lanes_of((unsigned)kept[k * words + i / WORD] >> i % WORD);
+            vec slope = v_select(passed, at(g, k * cols + i, n), v_set(0));
+            v_store_n(dadded + k * cols + i, slope, n);
+            one += slope;
+            two += slope * (at(x, k * cols + i, n) - mean);
+        }
+        v_store_n(sums + i, one, n);
+        v_store_n(sums + cols + i, two, n);
+    }
+}
+
+/* dadded = g' = g where kept, else 0; sums as in norm_slopes; dadded may be g */
+void KERNEL(norm_add_slopes)(const void *xs, const void *gs, const uint16_t *kept, const void *coef, void *sums,
+                             void *dadded, size_t rows, size_t cols) {
+    const real *x = xs, *g = gs;
+    const size_t words = (cols + WORD - 1) / WORD;
+    memset(sums, 0, 2 * cols * sizeof(real));
+#define DO(count)                                                                                                      \
+    add_slopes_rows(x + r * cols, g + r * cols, kept + r * words, coef, sums, (real *)dadded + r * cols, cols, count)
+    ALL_ROWS(DO);
+#undef DO
+}
+
 /* total[j] = sum of sums[i, j] over i, in double and in order; the rows of sums stand `gap` apart */
 void KERNEL(norm_fold)(const void *sums, double *total, size_t rows, size_t cols, size_t gap) {
     const real *s = sums;

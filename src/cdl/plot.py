@@ -1,0 +1,300 @@
+"""Pictures of what a network has learned, drawn with matplotlib (``pip install 'cdl[plot]'``).
+
+Each function returns a `Picture`: the figure, whose ``savefig(path)`` saves it, and the numbers that it shows. The curves
+of a training are drawn by ``history.plot()``.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from cdl._core.check import positive_integer
+from cdl._core.tensor import Tensor
+from cdl.extras import require
+from cdl.nn.layer import Layer
+from cdl.train.summary import watched
+
+__all__ = ["Picture", "confusion_matrix", "feature_maps", "filters"]
+
+# Beyond so many classes the counts are too small to be read; the colours remain.
+_NUMBERED = 20
+
+
+class Picture(NamedTuple):
+    """A matplotlib figure and the array that is drawn on it.
+
+    Examples
+    --------
+    >>> Picture(None, np.ones(3)).array
+    array([1., 1., 1.])
+    """
+
+    figure: object
+    array: np.ndarray
+
+
+def feature_maps(model, image, layer=None, *, most=64, ax=None):
+    """Draw what a layer makes of one image: the map of each channel, bright where it is large.
+
+    Each map has its own scale, from its least value, black, to its largest, white; a constant one is black.
+
+    Parameters
+    ----------
+    model : Model
+    image : array of shape (H, W, C), (1, H, W, C), or (H, W) for a model of grey images
+        Scaled as for ``model.predict``.
+    layer : Layer or str, optional
+        One inside the model, or its path as in ``named_parameters()`` and ``summary()``, such as "0" or "block.conv1".
+        Default: the first whose output is a map.
+    most : int, default 64
+        How many channels are drawn at most.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; without it a new figure is made.
+
+    Returns
+    -------
+    Picture
+        The array has shape (H, W, channels), all channels, not scaled.
+
+    Raises
+    ------
+    ValueError
+        For an image of another shape, a layer that is not in the model, is not used, or whose output is no map.
+    ImportError
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> model = cdl.Sequential([cdl.Conv2D(8, 3, padding="same", activation="relu", rng=0)])
+    >>> picture = feature_maps(model, np.random.default_rng(0).random((28, 28, 1), np.float32))
+    >>> picture.array.shape
+    (28, 28, 8)
+    >>> picture.figure.savefig("maps.png")
+    """
+    require("matplotlib.pyplot", "plot", "plot.feature_maps")
+    positive_integer(most, "plot.feature_maps", "most")
+    x = np.asarray(image)
+    x = x[None, ..., None] if x.ndim == 2 else x[None] if x.ndim == 3 else x
+    if x.ndim != 4 or len(x) != 1:
+        raise ValueError(f"plot.feature_maps: expected one image (H, W, C), got shape {np.shape(image)}")
+    model.ensure_built(x)
+    places, seen = dict(_places(model)), {}
+    wanted = _layer_named(places, layer) if layer is not None else None
+    asked = places.values() if wanted is None else [places[wanted]]
+    with watched(asked, lambda one, y: seen.setdefault(id(one), np.array(y))):
+        model.predict(x)
+    maps = {name: seen[id(one)] for name, one in places.items() if id(one) in seen}
+    if wanted is None:
+        wanted = next((name for name, y in maps.items() if y.ndim == 4), None)
+        if wanted is None:
+            raise ValueError("plot.feature_maps: no layer of the model has maps (N, H, W, C) as its output")
+    if wanted not in maps:
+        raise ValueError(f"plot.feature_maps: layer {wanted!r} was not used on this image")
+    if maps[wanted].ndim != 4:
+        raise ValueError(f"plot.feature_maps: the output of layer {wanted!r} has shape {maps[wanted].shape}, expected maps "
+                         "(N, H, W, C)")
+    array = maps[wanted][0]
+    tiles = [_stretched(array[..., c]) for c in range(min(most, array.shape[-1]))]
+    title = f"{wanted} {type(places[wanted]).__name__}: {_counted(len(tiles), array.shape[-1], 'channels')}"
+    return Picture(_draw(_mosaic(tiles), title, ax), array)
+
+
+def filters(layer, *, most=64, ax=None):
+    """Draw the kernels of a convolution.
+
+    On images of three channels each filter is a colour picture, on grey ones a grey picture; further inside a filter is
+    a row of grey pictures, one for each of its input channels. All share one scale: grey is 0, white the largest weight by
+    its size, black the negative of that.
+
+    Parameters
+    ----------
+    layer : Layer
+        One with a weight (R, S, C, K), such as Conv2D, or a model, whose first such layer is drawn.
+    most : int, default 64
+        How many filters (and, of each, input channels) are drawn at most.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; without it a new figure is made.
+
+    Returns
+    -------
+    Picture
+        The array has shape (R, S, C, K), a copy of the weight.
+
+    Raises
+    ------
+    ValueError
+        There is no such weight.
+    ImportError
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> picture = filters(cdl.Conv2D(16, 5, in_channels=3, rng=0))
+    >>> picture.array.shape
+    (5, 5, 3, 16)
+    """
+    require("matplotlib.pyplot", "plot", "plot.filters")
+    positive_integer(most, "plot.filters", "most")
+    if not isinstance(layer, Layer):
+        raise TypeError(f"plot.filters: expected a layer or a model, got {type(layer).__name__}")
+    found = [one for one in layer.layers_inside() if isinstance(getattr(one, "weight", None), Tensor) and one.weight.ndim == 4]
+    if not found:
+        raise ValueError(f"plot.filters: {layer!r} has no weight of shape (R, S, C, K), or does not know its size yet")
+    weight = np.array(found[0].weight)
+    scale = np.abs(weight).max() or 1.0
+    shown = (0.5 + weight / (2 * scale)).astype(np.float64)
+    channels, count = shown.shape[2:]
+    drawn = range(min(most, count))
+    title = f"{type(found[0]).__name__}: {_counted(len(drawn), count, 'filters')}"
+    if channels in (1, 3):
+        return Picture(_draw(_mosaic([shown[..., k].squeeze() if channels == 1 else shown[..., k] for k in drawn]), title, ax),
+                       weight)
+    across = min(most, channels)
+    tiles = [shown[..., c, k] for k in drawn for c in range(across)]
+    title += f", {_counted(across, channels, 'input channels')}"
+    return Picture(_draw(_mosaic(tiles, across), title, ax), weight)
+
+
+def confusion_matrix(y_true, y_pred, classes=None, *, normalize=False, ax=None):
+    """Draw how often class i (a row) was taken for class j (a column).
+
+    Parameters
+    ----------
+    y_true : array_like
+        Integer labels (N,), or one-hot rows (N, C).
+    y_pred : array_like
+        Labels, or scores (N, C), whose largest counts: what ``model.predict`` gives.
+    classes : sequence of str, optional
+        Their names; default: their numbers.
+    normalize : bool, default False
+        Shares of each row, of sum 1 (0 for a class without samples), instead of counts.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; without it a new figure is made.
+
+    Returns
+    -------
+    Picture
+        The array has shape (C, C): int64 counts, or float64 shares.
+
+    Raises
+    ------
+    ValueError
+        For no samples, labels of another shape or number, fewer names than classes.
+    TypeError
+        For labels that are no integers.
+    IndexError
+        For a negative label.
+    ImportError
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> picture = confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2], ["cat", "dog", "hen"])
+    >>> picture.array
+    array([[1, 1, 0],
+           [0, 1, 0],
+           [0, 0, 1]])
+    """
+    require("matplotlib.pyplot", "plot", "plot.confusion_matrix")
+    counts = [len(y) if np.ndim(y) else 0 for y in (y_true, y_pred)]
+    if counts[0] != counts[1] or not counts[0]:
+        raise ValueError(f"plot.confusion_matrix: expected as many predictions as labels, and one at least, got {counts[0]} "
+                         f"labels and {counts[1]} predictions")
+    true, predicted = _labels(y_true, "y_true"), _labels(y_pred, "y_pred")
+    scores = [np.shape(y)[1] for y in (y_true, y_pred) if np.ndim(y) == 2]
+    count = max(int(true.max()) + 1, int(predicted.max()) + 1, *scores)
+    names = [str(i) for i in range(count)] if classes is None else [str(name) for name in classes]
+    if len(names) < count:
+        raise ValueError(f"plot.confusion_matrix: {len(names)} names for {count} classes")
+    count = len(names)
+    array = np.bincount(true * count + predicted, minlength=count * count).reshape(count, count)
+    if normalize:
+        array = array / np.maximum(array.sum(axis=1, keepdims=True), 1)
+    return Picture(_draw_matrix(array, names, ax), array)
+
+
+def _labels(y, name):
+    y = np.asarray(y)
+    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 0 else y
+    if labels.ndim != 1:
+        raise ValueError(f"plot.confusion_matrix: {name} must hold labels (N,) or scores (N, C), got shape {y.shape}")
+    if labels.dtype.kind not in "iub":
+        raise TypeError(f"plot.confusion_matrix: {name} must hold integer labels, got dtype {y.dtype}")
+    if labels.size and labels.min() < 0:
+        raise IndexError(f"plot.confusion_matrix: {name} has the label {labels.min()}; labels begin with 0")
+    return labels.astype(np.int64)
+
+
+def _places(model):
+    """(path, layer) of every layer inside the model, in order, each place once."""
+    def visit(layer, path, above):
+        for name, child in layer.children():
+            if not any(child is other for other in above):
+                yield f"{path}{name}", child
+                yield from visit(child, f"{path}{name}.", (*above, child))
+    return visit(model, "", (model,))
+
+
+def _layer_named(places, layer):
+    """The path of a layer that is given itself or by its path."""
+    name = next((path for path, one in places.items() if one is layer), None) if isinstance(layer, Layer) else str(layer)
+    if name not in places:
+        raise ValueError(f"plot.feature_maps: the model has no layer {layer!r}; it has {', '.join(places) or 'none'}")
+    return name
+
+
+def _stretched(tile):
+    """Values from 0 to 1; what is not finite is not drawn."""
+    finite = tile[np.isfinite(tile)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0, 0)
+    return (tile - low) / ((high - low) or 1)
+
+
+def _mosaic(tiles, across=None):
+    """Tiles of one shape side by side, about as many across as down, a line apart."""
+    across = across or int(np.ceil(np.sqrt(len(tiles))))
+    down = -(-len(tiles) // across)
+    height, width, *rest = tiles[0].shape
+    whole = np.full((down * (height + 1) - 1, across * (width + 1) - 1, *rest), 1.0 if rest else np.nan)
+    for i, tile in enumerate(tiles):
+        top, left = i // across * (height + 1), i % across * (width + 1)
+        whole[top:top + height, left:left + width] = tile
+    return whole
+
+
+def _counted(shown, count, what):
+    return f"{count} {what}" if shown == count else f"the first {shown} of {count} {what}"
+
+
+def _axes(ax, size):
+    if ax is not None:
+        return ax
+    return require("matplotlib.pyplot", "plot", "plot").subplots(figsize=size, layout="constrained")[1]
+
+
+def _draw(whole, title, ax):
+    """The figure on which a mosaic is drawn, pixels as squares."""
+    height, width = whole.shape[:2]
+    ax = _axes(ax, (6.4, max(6.4 * height / width, 1) + 0.4))
+    ax.imshow(whole, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.set_title(title, fontsize="medium")
+    ax.set_axis_off()
+    return ax.figure
+
+
+def _draw_matrix(array, names, ax):
+    side = 2 + 0.45 * min(len(names), _NUMBERED)
+    ax = _axes(ax, (side + 0.6, side))
+    image = ax.imshow(array, cmap="Blues", vmin=0, vmax=max(array.max(), 1e-9))
+    ax.figure.colorbar(image, ax=ax, shrink=0.8)
+    if len(names) <= _NUMBERED:
+        for (i, j), value in np.ndenumerate(array):
+            ax.text(j, i, f"{value:.2f}" if array.dtype.kind == "f" else str(value), ha="center", va="center",
+                    fontsize="small", color="silver" if not value else "white" if value > array.max() / 2 else "black")
+    if len(names) <= _NUMBERED or any(not name.isdigit() for name in names):
+        small = "small" if len(names) <= _NUMBERED else "xx-small"
+        ax.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 3 else 0, fontsize=small,
+                      ha="right" if max(map(len, names)) > 3 else "center", rotation_mode="anchor")
+        ax.set_yticks(range(len(names)), names, fontsize=small)
+    ax.set_xlabel("predicted")
+    ax.set_ylabel("true")
+    return ax.figure

@@ -1,0 +1,140 @@
+"""Pictures of networks: the arrays that come with them, what is drawn, what is refused."""
+import sys
+
+import numpy as np
+import pytest
+
+import cdl
+from cdl import plot
+
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("agg")
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    matplotlib.pyplot.close("all")
+
+
+def network():
+    return cdl.Sequential([cdl.Conv2D(6, 3, activation="relu", in_channels=1, rng=0),
+                           cdl.Sequential([cdl.Conv2D(3, 3, in_channels=6, rng=1)]), cdl.Conv2D(2, 1, in_channels=3, rng=2)])
+
+
+def drawn(picture):
+    """The pixels of the picture's only image."""
+    image, = picture.figure.axes[0].images
+    return np.asarray(image.get_array())
+
+
+def test_maps_are_the_layers_outputs():
+    model, image = network(), RNG.random((10, 12, 1), np.float32)
+    first = model[0].forward(image[None])
+    second = np.asarray(model[1].forward(first))[0]
+    for layer in (None, "0", model[0]):
+        picture = plot.feature_maps(model, image, layer)
+        np.testing.assert_array_equal(picture.array, np.asarray(first)[0])
+    for layer in ("1", "1.0", model[1][0]):
+        np.testing.assert_array_equal(plot.feature_maps(model, image, layer).array, second)
+    for given in (image[..., 0], image[None]):
+        np.testing.assert_array_equal(plot.feature_maps(model, given).array, np.asarray(first)[0])
+    assert type(model[0]) is cdl.Conv2D and model[0].training
+
+
+def test_maps_are_drawn_side_by_side_each_in_its_own_scale():
+    picture = plot.feature_maps(network(), RNG.random((10, 12, 1), np.float32))
+    whole = drawn(picture)
+    assert whole.shape == (2 * 9 - 1, 3 * 11 - 1)
+    one = picture.array[..., 4]
+    np.testing.assert_allclose(whole[9:17, 11:21], (one - one.min()) / (one.max() - one.min()), rtol=1e-5)
+    assert np.ma.getmaskarray(np.ma.masked_invalid(whole))[8].all()     # the line between is empty
+    picture = plot.feature_maps(network(), np.ones((8, 8, 1), np.float32), most=2)
+    assert drawn(picture).shape == (6, 13) and "the first 2 of 6 channels" in picture.figure.axes[0].get_title()
+
+
+def test_maps_drawn_where_one_says():
+    ax = matplotlib.pyplot.subplots()[1]
+    assert plot.feature_maps(network(), np.ones((5, 5, 1), np.float32), ax=ax).figure is ax.figure
+
+
+@pytest.mark.parametrize("channels, shape", [(1, (3 * 6 - 1, 3 * 6 - 1)), (3, (3 * 6 - 1, 3 * 6 - 1, 3)),
+                                             (4, (7 * 6 - 1, 4 * 6 - 1))])
+def test_filters(channels, shape):
+    layer = cdl.Conv2D(7, 5, in_channels=channels, rng=0)
+    picture = plot.filters(layer)
+    np.testing.assert_array_equal(picture.array, np.asarray(layer.weight))
+    assert not np.shares_memory(picture.array, layer.weight.data)
+    whole = drawn(picture)
+    assert whole.shape == shape
+    wanted = picture.array[..., 1] if channels == 3 else picture.array[..., 0, 1] if channels == 1 else picture.array[..., 1, 0]
+    np.testing.assert_allclose(whole[:5, 6:11], 0.5 + wanted / (2 * abs(picture.array).max()), rtol=1e-5)
+    np.testing.assert_array_equal(plot.filters(cdl.Sequential([layer])).array, picture.array)
+    ax = matplotlib.pyplot.subplots()[1]
+    assert plot.filters(layer, most=2, ax=ax).figure is ax.figure and "the first 2 of 7 filters" in ax.get_title()
+
+
+def test_confusion_matrix():
+    true, predicted = RNG.integers(0, 4, 200), RNG.integers(0, 4, 200)
+    picture = plot.confusion_matrix(true, predicted)
+    wanted = [[((true == i) & (predicted == j)).sum() for j in range(4)] for i in range(4)]
+    assert picture.array.tolist() == wanted and picture.array.dtype == np.int64
+    assert [text.get_text() for text in picture.figure.axes[0].texts] == [str(n) for row in wanted for n in row]
+    for y in (np.eye(4)[true], true):
+        scores = RNG.random((200, 4)) + 2 * np.eye(4)[predicted]
+        assert plot.confusion_matrix(y, scores, list("abcd")).array.tolist() == wanted
+    shares = plot.confusion_matrix(true, predicted, normalize=True).array
+    np.testing.assert_allclose(shares, np.array(wanted) / np.bincount(true)[:, None])
+    ax = matplotlib.pyplot.subplots()[1]
+    assert plot.confusion_matrix([0], [1], ax=ax).figure is ax.figure
+    assert plot.confusion_matrix([0, 2], [0, 2], normalize=True).array.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
+    assert plot.confusion_matrix([0], [0], ["a", "b"]).array.shape == (2, 2)
+    assert not plot.confusion_matrix(np.arange(30), np.arange(30)).figure.axes[0].texts
+
+
+@pytest.mark.parametrize("use, error, words", [
+    (lambda m, x: plot.feature_maps(m, x[:, 0, 0]), ValueError, r"expected one image \(H, W, C\), got shape \(6,\)"),
+    (lambda m, x: plot.feature_maps(m, np.stack([x, x])), ValueError, r"got shape \(2, 6, 6, 1\)"),
+    (lambda m, x: plot.feature_maps(m, x, "9"), ValueError, "the model has no layer '9'; it has 0, 1, 1.0, 2"),
+    (lambda m, x: plot.feature_maps(m, x, cdl.Conv2D(2, 3)), ValueError, "the model has no layer Conv2D"),
+    (lambda m, x: plot.feature_maps(m, x, most=0), ValueError, "most must be a positive integer"),
+    (lambda m, x: plot.feature_maps(cdl.Sequential([cdl.Dense(2)]), x, "0", ax=3), AttributeError, "imshow"),
+    (lambda m, x: plot.filters(cdl.Dense(2, in_features=3)), ValueError, "has no weight of shape"),
+    (lambda m, x: plot.filters(cdl.Conv2D(2, 3)), ValueError, "or does not know its size yet"),
+    (lambda m, x: plot.filters(x), TypeError, "expected a layer or a model, got ndarray"),
+    (lambda m, x: plot.confusion_matrix([], []), ValueError, "got 0 labels and 0 predictions"),
+    (lambda m, x: plot.confusion_matrix([0, 1], [0]), ValueError, "got 2 labels and 1 predictions"),
+    (lambda m, x: plot.confusion_matrix([0.5], [0]), TypeError, "y_true must hold integer labels, got dtype float64"),
+    (lambda m, x: plot.confusion_matrix([0], [-1]), IndexError, "y_pred has the label -1"),
+    (lambda m, x: plot.confusion_matrix([0], [[[1]]]), ValueError, "y_pred must hold labels"),
+    (lambda m, x: plot.confusion_matrix([0, 3], [0, 1], ["a", "b"]), ValueError, "2 names for 4 classes"),
+])
+def test_what_cannot_be_drawn(use, error, words):
+    with pytest.raises(error, match=words):
+        use(network(), RNG.random((6, 6, 1), np.float32))
+
+
+def test_layers_without_maps():
+    class Net(cdl.Model):
+        def __init__(self):
+            self.used, self.unused = cdl.Dense(2), cdl.Dense(2, in_features=1)
+
+        def forward(self, x):
+            return self.used(np.reshape(x, (len(x), -1)))
+
+    with pytest.raises(ValueError, match="no layer of the model has maps"):
+        plot.feature_maps(Net(), np.ones((3, 3, 1), np.float32))
+    with pytest.raises(ValueError, match=r"output of layer 'used' has shape \(1, 2\), expected maps"):
+        plot.feature_maps(Net(), np.ones((3, 3, 1), np.float32), "used")
+    with pytest.raises(ValueError, match="layer 'unused' was not used on this image"):
+        plot.feature_maps(Net(), np.ones((3, 3, 1), np.float32), "unused")
+
+
+def test_matplotlib_is_missed_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
+    for draw in (lambda: plot.filters(network()), lambda: plot.confusion_matrix([0], [0]),
+                 lambda: plot.feature_maps(network(), np.ones((5, 5)))):
+        with pytest.raises(ImportError, match=r"plot\.\w+ needs matplotlib, which is not installed: pip install 'cdl\[plot\]'"):
+            draw()
