@@ -108,6 +108,8 @@ def test_what_a_batch_is():
     assert next(iter(Loader([(X[0], 1), (X[1], 2)], 2)))[1].tolist() == [1, 2]
     assert list(Loader(Y, 5, transform=np.sum)) == [10, 35]
     assert list(Loader((X, Y), 5, transform=lambda x, y: len(x), prefetch=0)) == [5, 5]
+    for prefetch in (0, 2):
+        assert list(Loader(Y, 5, transform=lambda y: None, prefetch=prefetch)) == [None, None]
     assert [b.tolist() for b in Loader(cdl.Tensor([1.0, 2.0]), 1)] == [[1.0], [2.0]]
     assert repr(Loader(Y, 5)) == "Loader(10 samples, batch_size=5, shuffle=False, prefetch=2, drop_last=False)"
 
