@@ -4,6 +4,7 @@ from math import prod
 import numpy as np
 
 from cdl._core.pool import avg_pool2d, global_avg_pool2d, global_max_pool2d, max_pool2d, pooled_shape
+from cdl._core.tensor import Tensor
 from cdl.nn.layer import Layer
 from cdl.ops.shape import reshape
 
@@ -172,7 +173,8 @@ class Flatten(Layer):
     """
 
     def forward(self, x):
-        return reshape(x, self.output_shape(np.shape(x)))
+        shape = x.shape if type(x) is Tensor else np.shape(x)   # np.shape of a Tensor goes through its protocol: 1.4 µs
+        return reshape(x, (shape[0], prod(shape[1:])) if shape else self.output_shape(shape))
 
     def output_shape(self, input_shape):
         if not input_shape:
