@@ -3,6 +3,7 @@ from collections import Counter
 
 import numpy as np
 
+from cdl._core.memory import clear_memory
 from cdl._core.tensor import Tensor
 from cdl.nn.activation import FUSED
 from cdl.nn.conv import Conv1D, Conv2D, ConvTranspose2D
@@ -83,6 +84,7 @@ def fuse(layer):
 
     for inner in reversed(list(layer.layers_inside())):     # what is inside first
         inner.fuse_parts(absorb, fold)
+    clear_memory()      # that of the weights there were: as much again as the model takes
     return layer.freeze()
 
 
