@@ -93,6 +93,14 @@ def test_augment_has_its_own_draws_in_the_thread():
         np.testing.assert_array_equal(one, other)
 
 
+def test_the_thread_works_alone():
+    """A team of its own would take the processors from the training."""
+    from cdl._core.threads import _selftest
+    owners = []
+    list(Loader(Y, 1, transform=lambda y: owners.append(set(_selftest(60, 500.0, 2)["owners"]))))
+    assert owners == [{0}] * 10
+
+
 def test_what_a_batch_is():
     assert [b.tolist() for b in Loader(Y, 5)] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
     assert [len(batch) for batch in Loader((X, Y, Y), 5)] == [3, 3]
@@ -100,6 +108,8 @@ def test_what_a_batch_is():
     assert next(iter(Loader([(X[0], 1), (X[1], 2)], 2)))[1].tolist() == [1, 2]
     assert list(Loader(Y, 5, transform=np.sum)) == [10, 35]
     assert list(Loader((X, Y), 5, transform=lambda x, y: len(x), prefetch=0)) == [5, 5]
+    for prefetch in (0, 2):
+        assert list(Loader(Y, 5, transform=lambda y: None, prefetch=prefetch)) == [None, None]
     assert [b.tolist() for b in Loader(cdl.Tensor([1.0, 2.0]), 1)] == [[1.0], [2.0]]
     assert repr(Loader(Y, 5)) == "Loader(10 samples, batch_size=5, shuffle=False, prefetch=2, drop_last=False)"
 

@@ -51,3 +51,12 @@ def test_nan_stays_where_its_windows_are():
     y = conv2d(x, np.ones((3, 3, 1, 6), np.float32), padding=1)
     assert np.isnan(y[0, :2, :2]).all()
     assert np.isnan(y).sum() == 24
+
+
+@pytest.mark.parametrize(("x", "w", "padding"), [
+    ((3, 14, 14, 6), (5, 5, 6, 16), ((0, 0), (0, 0))), ((2, 10, 11, 8), (3, 2, 8, 20), ((1, 1), (1, 0))),
+    ((2, 10, 11, 8), (3, 2, 8, 5), ((2, 2), (0, 0))), ((0, 14, 14, 6), (5, 5, 6, 16), ((0, 0), (0, 0))),
+])
+def test_gradients_of_small_images_are_added_up_window_by_window(x, w, padding):
+    agree(x, w, padding=padding)
+    agree(x, w, np.float64, padding=padding, dilation=(2, 1))

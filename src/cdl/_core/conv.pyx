@@ -27,8 +27,7 @@ from cdl._core.pixels cimport pixels_forward, pixels_input, pixels_serves, pixel
 from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport (ITEMSIZE, READS_A, READS_B, READS_NONE, Node, Tensor, empty_like, new_tensor, shape_of)
 from cdl._core.threads cimport parallel_for, threads_for
-from cdl._core.winograd cimport (FORWARD, INPUT, WEIGHTS, winograd_forward, winograd_input, winograd_serves,
-                                 winograd_weights)
+from cdl._core.winograd cimport winograd_forward, winograd_input, winograd_serves, winograd_weights
 
 include "conv_check.pxi"
 

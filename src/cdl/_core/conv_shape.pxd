@@ -22,7 +22,9 @@ ctypedef struct Kernel:
 
 # What an algorithm may be asked for: y, dx or dw.
 cdef enum Direction:
-    FORWARD, INPUT, WEIGHTS
+    FORWARD
+    INPUT       # the gradient of x
+    WEIGHTS     # the gradient of w
 
 # y = act(convolution + bias + added)
 ctypedef struct Finish:

@@ -9,10 +9,11 @@ planes of their own. Where the image is padded, or has to be taken apart into pl
 rows needs are copied to a strip that stays in the cache.
 
 The input gradient for a stride of 1 is the same sum over g, padded, with w turned round: dx has C "filters", few enough
-to lie in planes. The weight gradient, dw[r, s, c, k] = sum over n, p, q of x[…] g[n, p, q, k], keeps its sums in registers
-over a block of rows; blocks are added up in their order.
+to lie in planes. Of small images each pixel of g may rather add its K products with w to the window it came from, whose
+rows of S C values fill the lanes better than C filters do. The weight gradient, dw[r, s, c, k] = sum over n, p, q of
+x[…] g[n, p, q, k], keeps its sums in registers over a block of rows; blocks are added up in their order.
 """
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from cdl._core.conv_shape cimport INPUT, WEIGHTS, Conv, Finish, finish_elements
 from cdl._core.kernels cimport REDUCE_SUM, K
@@ -23,6 +24,7 @@ from cdl._core.threads cimport LARGE_SWEEP, parallel_for, sweep, task_t, threads
 cdef enum:
     LANES = 16              # of the widest vector
     BLOCK = 2_000_000       # flops of a block of output rows, 10 to 20 µs: its rows of x, some 20 to 60 KB, stay in L2
+    SMALL_IMAGE = 1 << 14   # values of dx that windows are added to, image by image, in L1 or near it
     CHUNKS = 32             # at most so many partial sums of a weight gradient
     PANEL = 32              # of gemm_pack; as its columns follow one another, any number does
     # Against conv_rows, which packs w and takes one kernel row of dw at a time (bench/NOTES.md):
@@ -54,6 +56,15 @@ cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a + b - 1) // b
 
 
+cdef inline Py_ssize_t seen_rows(const Conv* c) noexcept nogil:
+    """How many rows, from the first to the last, the windows see; zeros around the image included."""
+    return (c.P - 1) * c.stride_h + (c.R - 1) * c.dilation_h + 1
+
+
+cdef inline Py_ssize_t seen_columns(const Conv* c) noexcept nogil:
+    return (c.Q - 1) * c.stride_w + (c.S - 1) * c.dilation_w + 1
+
+
 cdef Job job_of(const Conv* c, const char* x, bint planes) noexcept nogil:
     cdef Job j
     cdef double row = 2.0 * c.Q * c.R * c.S * c.C * c.K
@@ -61,7 +72,7 @@ cdef Job job_of(const Conv* c, const char* x, bint planes) noexcept nogil:
     j.c, j.x, j.planes = c, x, planes
     j.rows = min(max(<Py_ssize_t>(BLOCK / row), <Py_ssize_t>1), c.P)
     j.blocks = ceil_div(c.P, j.rows)
-    j.width = (c.Q - 1) * c.stride_w + (c.S - 1) * c.dilation_w + 1
+    j.width = seen_columns(c)
     j.height = (j.rows - 1) * c.stride_h + (c.R - 1) * c.dilation_h + 1
     j.copied = (c.top > 0 or c.left > 0 or j.width - c.left > c.W or (planes and c.C > 1)
                 or (c.P - 1) * c.stride_h + (c.R - 1) * c.dilation_h - c.top >= c.H)
@@ -164,7 +175,59 @@ cdef int pixels_forward(const Conv* c, const Finish* f, const char* x, const cha
 
 
 # --- backward ---------------------------------------------------------------------------------------------------------
-cdef int pixels_input(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
+cdef bint scatters(const Conv* c) noexcept nogil:
+    """Are windows added up with fewer multiply-adds than planes? Those of a window are short products, 1.3 times as dear."""
+    cdef double planes = <double>c.H * ceil_div(c.W, LANES) * c.C * c.S
+    cdef double windows = <double>c.P * c.Q * ceil_div(c.S * c.C, LANES)
+    return c.dilation_w == 1 and 1.3 * windows < planes and seen_rows(c) * seen_columns(c) * c.C < SMALL_IMAGE
+
+
+cdef void scatter_task(void* job, size_t image) noexcept nogil:
+    """dx of one image: for each column of windows and each of their rows, the products of all pixels of g in that column."""
+    cdef Job* j = <Job*>job
+    cdef const Conv* c = j.c
+    cdef Py_ssize_t item = ITEMSIZE[c.kind], rows = seen_rows(c), row = seen_columns(c) * c.C, run = c.S * c.C, r, q, first, n
+    cdef const char* g = j.x + <Py_ssize_t>image * c.P * c.Q * c.K * item
+    cdef char* dx = j.sums + <Py_ssize_t>image * c.H * c.W * c.C * item
+    cdef char* seen = dx
+    if j.copied:
+        seen = <char*>pool_alloc(rows * row * item)
+        if seen == NULL:
+            j.status = -1
+            return
+        memset(dx, 0, c.H * c.W * c.C * item)
+    memset(seen, 0, rows * row * item)
+    for q in range(c.Q):
+        for r in range(c.R):
+            K[c.kind].gemm(c.P, run, c.K, g + q * c.K * item, c.Q * c.K, 1, j.w + r * c.K * run * item, run, PANEL,
+                           seen + (r * c.dilation_h * row + q * c.stride_w * c.C) * item, c.stride_h * row, NULL, True)
+    if j.copied:
+        first, n = max(-c.left, <Py_ssize_t>0), min(seen_columns(c) - c.left, c.W)
+        for r in range(max(c.top, <Py_ssize_t>0), min(rows, c.H + c.top)):
+            if n > first:
+                memcpy(dx + ((r - c.top) * c.W + first) * c.C * item, seen + (r * row + (first + c.left) * c.C) * item,
+                       (n - first) * c.C * item)
+        pool_free(seen)
+
+
+cdef int scatter_input(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
+    cdef Py_ssize_t item = ITEMSIZE[c.kind], values = c.S * c.C, r
+    cdef Job j
+    cdef char* turned = <char*>pool_alloc(c.R * values * c.K * item)
+    if turned == NULL:
+        return -1
+    for r in range(c.R):
+        K[c.kind].gemm_pack(c.K, values, w + r * values * c.K * item, 1, c.K, turned + r * values * c.K * item, values,
+                            PANEL)
+    memset(&j, 0, sizeof(Job))
+    j.c, j.x, j.w, j.sums = c, g, turned, dx
+    j.copied = c.top != 0 or c.left != 0 or seen_rows(c) != c.H or seen_columns(c) != c.W
+    run(scatter_task, &j, c.N, microseconds(c))
+    pool_free(turned)
+    return j.status
+
+
+cdef int planes_input(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
     cdef Py_ssize_t item = ITEMSIZE[c.kind], size = c.C * c.K * item, taps = c.R * c.S, i
     cdef Conv turned = c[0]
     cdef Finish none
@@ -181,6 +244,12 @@ cdef int pixels_input(const Conv* c, const char* g, const char* w, char* dx) noe
     status = pixels_forward(&turned, &none, g, turned_w, dx)
     pool_free(turned_w)
     return status
+
+
+cdef int pixels_input(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
+    if c.N * c.H * c.W * c.C == 0:
+        return 0
+    return scatter_input(c, g, w, dx) if scatters(c) else planes_input(c, g, w, dx)
 
 
 cdef void weights_task(void* job, size_t task) noexcept nogil:

@@ -23,7 +23,8 @@ include "conv_check.pxi"
 cdef enum:
     PART = 1 << 17          # bytes of the larger array that a task goes through: some µs
     LARGE = 1 << 25         # bytes of a dx that no cache keeps: 51 MB take 2.8 ms past the caches, else 3.3 (26 MB the same)
-    BYTE_TAPS = 256         # windows of more pixels keep the largest one's number in four bytes (kernels/pool.c)
+    BYTE_TAPS = 256         # windows of more pixels keep the largest one's number in four bytes (kernels/pool.c) …
+    MOST_TAPS = 1 << 30     # … and a number of more is none
 
 cdef double MICROSECONDS = 0.000035     # for a byte that is read or written: 30 GB/s
 cdef double VECTOR = 0.001              # µs for a pixel of a window and its (at most 16) channels
@@ -181,11 +182,18 @@ cdef int pool_axis(Py_ssize_t length, Py_ssize_t window, Py_ssize_t stride, Py_s
     return 0
 
 
+cdef int check_window(Py_ssize_t high, Py_ssize_t wide, str who) except -1:
+    if high > MOST_TAPS // wide:
+        raise ValueError(f"{who}: a window of ({high}, {wide}) pixels is too large, at most {MOST_TAPS} are possible")
+    return 0
+
+
 cdef cdl_pool window_for(Tensor x, pool_size, stride, padding, str who) except *:
     cdef cdl_pool w
     cdef Py_ssize_t high, wide, bottom, right
     image_sizes(x, who)
     pair_of(pool_size, who, "pool_size", 1, &high, &wide)
+    check_window(high, wide, who)
     pair_of(pool_size if stride is None else stride, who, "stride", 1, &w.stride_h, &w.stride_w)
     pad_axis(padding, 0, x.dims[1], high, w.stride_h, who, &w.top, &bottom)
     pad_axis(padding, 1, x.dims[2], wide, w.stride_w, who, &w.left, &right)
@@ -224,6 +232,7 @@ def global_max_pool2d(x):
     cdef cdl_pool w
     cdef Py_ssize_t[2] dims
     has_pixels(t, "global_max_pool2d")
+    check_window(t.dims[1], t.dims[2], "global_max_pool2d")
     w = cdl_pool(t.dims[1], t.dims[2], t.dims[3], 1, 1, t.dims[1], t.dims[2], 1, 1, 0, 0)
     dims[0], dims[1] = t.dims[0], t.dims[3]
     return finish(reshape_to(pool(t, &w, LARGEST), 2, dims), type(x) is Tensor)
@@ -245,6 +254,7 @@ def pooled_shape(tuple shape, pool_size, stride, padding, str who):
     if len(shape) != 4:
         raise ValueError(f"{who}: the input must be (N, H, W, channels), got shape {shape}")
     pair_of(pool_size, who, "pool_size", 1, &windows[0], &windows[1])
+    check_window(windows[0], windows[1], who)
     pair_of(pool_size if stride is None else stride, who, "stride", 1, &strides[0], &strides[1])
     for i in range(2):
         pad_axis(padding, i, 0 if shape[i + 1] is None else shape[i + 1], windows[i], strides[i], who, &before, &after)

@@ -1,11 +1,6 @@
 # Winograd's convolution F(4x4, 3x3): 3 x 3 filters of stride 1, dilation 1, one group.
 from cdl._core.conv_shape cimport Conv, Finish
 
-cdef enum:
-    FORWARD = 0
-    INPUT = 1       # the gradient of x
-    WEIGHTS = 2     # the gradient of w
-
 # Whether it is the fastest way to this direction of the convolution: by shape alone, and whether it is switched on.
 cdef bint winograd_serves(const Conv* c, int direction) noexcept nogil
 # 0, or -1 where memory is exhausted. They choose the number of threads; the result has the same bits for each.

@@ -14,7 +14,7 @@ blocks nor the number of threads changes a bit.
 """
 from libc.string cimport memset
 
-from cdl._core.conv_shape cimport finish_elements
+from cdl._core.conv_shape cimport FORWARD, INPUT, WEIGHTS, Conv, Finish, finish_elements
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_float
 from cdl._core.kernels cimport K, cdl_tiles

@@ -13,6 +13,8 @@ from ..random import generator
 
 __all__ = ["Loader"]
 
+_END = object()
+
 
 class Loader:
     """Batches of a data set; each iteration is an epoch. `fit`, `evaluate` and `predict` take it instead of arrays.
@@ -156,8 +158,8 @@ def _produce(work, made, changed, count):
     batches = iter(work)
     while not work.stop.is_set():
         try:
-            batch = next(batches, None)
-            entry = ("end", None) if batch is None else ("batch", batch)
+            batch = next(batches, _END)
+            entry = ("end", None) if batch is _END else ("batch", batch)
             del batch
         except BaseException as error:
             error.add_note("(raised in the thread of a cdl.data.Loader)")

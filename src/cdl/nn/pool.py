@@ -173,8 +173,8 @@ class Flatten(Layer):
     """
 
     def forward(self, x):
-        # np.shape of a Tensor goes by NumPy's protocol, 2 µs of LeNet-5's 19.
-        return reshape(x, self.output_shape(x.shape if isinstance(x, Tensor) else np.shape(x)))
+        shape = x.shape if type(x) is Tensor else np.shape(x)   # np.shape of a Tensor goes through its protocol: 1.4 µs
+        return reshape(x, (shape[0], prod(shape[1:])) if shape else self.output_shape(shape))
 
     def output_shape(self, input_shape):
         if not input_shape:
