@@ -34,6 +34,8 @@ include "conv_check.pxi"
 
 cdef enum:
     WHOLE_TILES = 14    # pixels in a row: then even products go by conv_rows, which has 3 to 10 % less to copy
+    NARROW_PIXELS = 224     # in all, and …
+    NARROW_BYTES = 1 << 20  # … weights that come from memory: conv_windows reads them as a stream
 
 
 # --- the choice -------------------------------------------------------------------------------------------------------
@@ -41,6 +43,11 @@ cdef inline bint is_product(const Conv* c) noexcept nogil:
     """Does every output pixel see one input pixel, the one at its own place?"""
     return (c.R == 1 and c.S == 1 and c.groups == 1 and c.stride_h == 1 and c.stride_w == 1 and c.H == c.P and c.W == c.Q
             and c.top == 0 and c.left == 0)
+
+
+cdef inline bint is_narrow(const Conv* c) noexcept nogil:
+    """Are there so few pixels and so large weights that the way of the weights counts?"""
+    return c.N * c.P * c.Q <= NARROW_PIXELS and c.C * c.K * ITEMSIZE[c.kind] >= NARROW_BYTES
 
 
 cdef struct Rest:
@@ -84,7 +91,7 @@ cdef int product_weights(const Conv* c, const char* x, const char* g, char* dw) 
 
 cdef int forward_by_choice(const Conv* c, const Finish* f, const char* x, const char* w, char* y) noexcept nogil:
     cdef Kernel kernel = kernel_of(c, w)
-    if is_product(c) and c.W % WHOLE_TILES != 0:
+    if is_product(c) and c.W % WHOLE_TILES != 0 and not is_narrow(c):
         return product_forward(c, f, x, w, y)
     if depthwise_serves(c, FORWARD):
         return depthwise_forward(c, f, x, w, y)

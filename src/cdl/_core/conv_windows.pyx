@@ -17,8 +17,9 @@ cdef enum:
     GROUP_BYTES = 3 << 18       # of the weights that all windows of a block pass by before the next
     FINISHED_ROWS = 28          # two tiles: still in L1 when the activation is applied
     ROWS = 14                   # of a tile, in the widest instruction set
-    FEW_PIXELS = 112            # for fewer the weights are read where they lie: copying them costs as much as 8 to 16 rows
-    SLAB_BYTES = 5 << 17        # of rows of such weights at a time
+    FEW_PIXELS = 224            # for fewer the weights are packed a slab at a time, which is multiplied while it is in L2
+    SLAB_BYTES = 5 << 17        # of such a slab …
+    SLAB_COLUMNS = 512          # … which is read in runs of so many columns: 2 KB or more stream from memory
     GRADIENT_BYTES = 3 << 18    # of a block of dw, which stays in L2 while the pixels pass by
     PIXELS = 256                # that pass by at a time
 
@@ -29,13 +30,13 @@ cdef struct Product:
     cdl_windows window
     Py_ssize_t pixels, n, k
     const char* x
-    const char* w               # weights by rows w_row apart, or NULL for packed ones
-    const char* packed          # in panels of PANEL columns that lie `panel` elements apart
+    const char* packed          # weights in panels of PANEL columns that lie `panel` elements apart, or NULL: then
+    const char* w               # by rows w_row apart, of which a task packs a slab at a time
     Py_ssize_t w_row, panel
     char* y                     # the first column of the target
     Py_ssize_t y_row, column    # elements between its rows; which column of all the first one is
     const Finish* finish        # or NULL
-    Py_ssize_t rows, columns, grid_columns, chunk
+    Py_ssize_t rows, columns, grid_columns, chunk, group
     int status
 
 
@@ -68,16 +69,14 @@ cdef void finish_block(const Product* j, Py_ssize_t i, Py_ssize_t column, Py_ssi
         finish_elements(j.kind, f, y, row * j.y_row + j.column + column, n)
 
 
-cdef void times_weights(const Product* j, const char* windows, Py_ssize_t stride, Py_ssize_t i, Py_ssize_t column,
-                        Py_ssize_t m, Py_ssize_t n, Py_ssize_t p, Py_ssize_t depth) noexcept nogil:
-    """Add `depth` elements of the windows, from p on, times the weights, for n columns; the last ones finish the rows."""
-    cdef Py_ssize_t item = ITEMSIZE[j.kind], done = 0, rows = m, panel = PANEL, b_row = j.w_row
+cdef void times_weights(const Product* j, const char* windows, Py_ssize_t stride, const char* b, Py_ssize_t panel,
+                        Py_ssize_t i, Py_ssize_t column, Py_ssize_t m, Py_ssize_t n, Py_ssize_t p,
+                        Py_ssize_t depth) noexcept nogil:
+    """Add `depth` elements of the windows, from p on, times the packed weights b, n columns; the last ones finish the rows."""
+    cdef Py_ssize_t item = ITEMSIZE[j.kind], done = 0, rows = m
     cdef bint last = p + depth >= j.k
-    cdef const char* b = j.w + (p * j.w_row + column) * item
     cdef const char* bias = NULL
     cdef char* z = j.y
-    if j.w == NULL:
-        b, b_row, panel = j.packed + (column // PANEL * j.panel + p * PANEL) * item, PANEL, j.panel
     if j.finish != NULL:
         if j.finish.z != NULL:
             z = j.finish.z + j.column * item
@@ -87,7 +86,7 @@ cdef void times_weights(const Product* j, const char* windows, Py_ssize_t stride
             rows = FINISHED_ROWS
     while done < m:
         rows = min(rows, m - done)
-        K[j.kind].gemm(rows, n, depth, windows + done * stride * item, stride, 1, b, b_row, panel,
+        K[j.kind].gemm(rows, n, depth, windows + done * stride * item, stride, 1, b, PANEL, panel,
                        z + ((i + done) * j.y_row + column) * item, j.y_row, bias, p > 0)
         if last:
             finish_block(j, i + done, column, rows, n)
@@ -98,30 +97,43 @@ cdef void product_task(void* job, size_t task) noexcept nogil:
     cdef Product* j = <Product*>job
     cdef Py_ssize_t i = <Py_ssize_t>task // j.grid_columns * j.rows, m = min(j.rows, j.pixels - i)
     cdef Py_ssize_t first = <Py_ssize_t>task % j.grid_columns * j.columns, end = min(first + j.columns, j.n)
-    cdef Py_ssize_t item = ITEMSIZE[j.kind], stride = j.chunk + 16, p = 0, depth, column, width
-    cdef Py_ssize_t group = even_part(end - first, GROUP_BYTES // (j.chunk * item), PANEL) if j.w == NULL else end - first
+    cdef Py_ssize_t item = ITEMSIZE[j.kind], stride = j.chunk + 16, p = 0, depth, column, width, panel = j.panel
+    cdef Py_ssize_t group = even_part(end - first, j.group, PANEL)
+    cdef const char* b
     cdef char* windows = <char*>pool_alloc(m * stride * item)
-    if windows == NULL:
+    cdef char* slab = NULL
+    if j.packed == NULL:
+        panel = j.chunk * PANEL + 16
+        slab = <char*>pool_alloc(ceil_div(group, PANEL) * panel * item)
+    if windows == NULL or (j.packed == NULL and slab == NULL):
         j.status = -1
-        return
+        p = j.k
     while p < j.k:
         depth = min(j.chunk, j.k - p)
         K[j.kind].conv_windows(&j.window, j.x, i, m, p, depth, windows, stride)
         column = first
         while column < end:
             width = min(group, end - column)
-            times_weights(j, windows, stride, i, column, m, width, p, depth)
+            if slab != NULL:
+                K[j.kind].gemm_pack(depth, width, j.w + (p * j.w_row + column) * item, j.w_row, 1, slab, PANEL, panel)
+                b = slab
+            else:
+                b = j.packed + (column // PANEL * panel + p * PANEL) * item
+            times_weights(j, windows, stride, b, panel, i, column, m, width, p, depth)
             column += width
         p += depth
     pool_free(windows)
+    pool_free(slab)
 
 
 cdef int multiply_windows(Product* j) noexcept nogil:
     """The product, in blocks for the threads."""
     cdef int threads = threads_for(microseconds(j.pixels, j.n, j.k, j.kind))
     cdef Py_ssize_t item = ITEMSIZE[j.kind], wanted = 4 * threads if threads > 1 else 1, most = CHUNK_BYTES // item, across
-    if j.w != NULL:
-        most = min(most, max(SLAB_BYTES // (j.n * item), 8))
+    j.group = max(GROUP_BYTES // (min(j.k, most) * item), PANEL)
+    if j.packed == NULL:
+        j.group = SLAB_COLUMNS
+        most = min(most, max(SLAB_BYTES // (min(j.n, j.group) * item), 8))
     j.chunk = even_part(j.k, most, 1)
     j.rows = even_part(j.pixels, max(WINDOW_BYTES // (j.chunk * item), ROWS), ROWS)
     j.columns = j.n
