@@ -58,8 +58,6 @@ typedef struct cdl_targets {
     double rest_sum;
 } cdl_targets;
 
-
-
 /* Windows of R x S pixels over images (N, H, W, C), which make (N, P, Q, C) (pool.c). */
 typedef struct cdl_pool {
     size_t H, W, C, P, Q, R, S;
