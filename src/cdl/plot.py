@@ -205,8 +205,8 @@ def confusion_matrix(y_true, y_pred, classes=None, *, normalize=False, ax=None):
     scores = [np.shape(y)[1] for y in (y_true, y_pred) if np.ndim(y) == 2]
     count = max(int(true.max()) + 1, int(predicted.max()) + 1, *scores)
     if count > _MOST_CLASSES:
-        raise ValueError(f"plot.confusion_matrix: the label {count - 1} asks for {count} classes, and {_MOST_CLASSES} are the most "
-                         "that fit a picture; number the classes from 0 and leave out labels that are to be ignored")
+        raise ValueError(f"plot.confusion_matrix: the label {count - 1} asks for {count} classes, and {_MOST_CLASSES} are the "
+                         "most that fit a picture; number the classes from 0 and leave out labels that are to be ignored")
     names = [str(i) for i in range(count)] if classes is None else [str(name) for name in classes]
     if len(names) < count:
         raise ValueError(f"plot.confusion_matrix: {len(names)} names for {count} classes")
