@@ -345,8 +345,11 @@ def convolved_shape(tuple shape, tuple kernel, filters, stride, padding, dilatio
 def transposed_output_shape(tuple shape, tuple kernel, filters, stride, padding, output_padding, dilation, str who):
     """The same for a transposed convolution."""
     cdef Conv c = open_shape(shape, kernel, who)
+    cdef Py_ssize_t before, after
     c.P, c.Q = 1 if shape[1] is None else shape[1], 1 if shape[2] is None else shape[2]
-    if shape[1] is None or shape[2] is None:    # options alone: what is taken away may be more than one window adds
-        padding = padding if isinstance(padding, str) else 0
+    if not isinstance(padding, str):    # of an open axis nothing is taken away, which might be more than one window adds
+        pad_axis(padding, 0, 0, 1, 1, who, &before, &after)
+        rows, columns = padding if isinstance(padding, (tuple, list)) else (padding, padding)
+        padding = (0 if shape[1] is None else rows, 0 if shape[2] is None else columns)
     transposed_sizes(&c, stride, padding, output_padding, dilation, who)
     return (shape[0], None if shape[1] is None else c.H, None if shape[2] is None else c.W, filters)
