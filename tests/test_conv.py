@@ -111,3 +111,85 @@ def test_the_shortcut_may_be_the_input():
     rng = np.random.default_rng(0)
     x, w = rng.standard_normal((2, 5, 5, 3)), rng.standard_normal((3, 3, 3, 3))
     assert cdl.gradcheck(lambda x, w: conv2d(x, w, padding="same", act="tanh", added=x), (x, w))
+
+
+@pytest.mark.parametrize(("shape", "kernel", "options", "size"), [
+    ((1, 1, 1, 3), (3, 3, 3, 32), {"stride": 2 ** 32 - 3, "padding": 2 ** 31}, 2),
+    ((1, 1, 1, 16), (3, 3, 16, 64), {"stride": 2 ** 32 - 1, "padding": 3 * 2 ** 31}, 4),
+    ((1, 1, 1, 16), (3, 3, 16, 64), {"stride": 1023, "padding": 1536}, 4),
+    ((1, 2, 2, 3), (2, 2, 3, 32), {"dilation": 2 ** 31, "padding": ((2 ** 31, 0), (2 ** 31, 0))}, 2)])
+def test_strides_far_beyond_the_image_ask_for_no_memory(shape, kernel, options, size):
+    """What is skipped between the windows was once copied, and its size overflowed."""
+    x = cdl.Tensor(np.ones(shape, np.float32), requires_grad=True)
+    w = cdl.Tensor(np.ones(kernel, np.float32), requires_grad=True)
+    before = cdl.memory_stats()["high_water"]
+    y = conv2d(x, w, **options)
+    assert y.shape == (1, size, size, kernel[-1])
+    y.sum().backward()
+    assert np.isfinite(w.grad.numpy()).all()
+    assert cdl.memory_stats()["high_water"] < before + (1 << 24)
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 0, 16), (1, 0, 5, 16), (0, 5, 5, 16)])
+@pytest.mark.parametrize("options", [{}, {"groups": 2}, {"dilation": 2}, {"stride": 2, "padding": "same", "output_padding": 1}])
+def test_the_transposed_of_no_pixels_has_gradients_of_zero(shape, options):
+    x = cdl.Tensor(np.zeros(shape, np.float32), requires_grad=True)
+    w = cdl.Tensor(np.ones((3, 3, 16 // options.get("groups", 1), 16), np.float32), requires_grad=True)
+    y = conv_transpose2d(x, w, **options)
+    assert y.size == 0
+    y.sum().backward()
+    assert not w.grad.numpy().any()
+
+
+def test_the_transposed_is_not_too_large():
+    with pytest.raises(ValueError, match="too large"):
+        conv_transpose2d(np.zeros((0, 2 ** 24, 1, 1), np.float32), np.zeros((3, 3, 1, 1), np.float32), 2 ** 40, "same")
+
+
+@pytest.mark.parametrize("make", [lambda x, w: conv2d(x, w), lambda x, w: conv_transpose2d(x, w)])
+def test_weights_unfrozen_after_the_forward_have_no_gradient_of_it(make):
+    """Their x was not held, and may have changed."""
+    x = cdl.Tensor(np.ones((1, 5, 5, 4), np.float32), requires_grad=True)
+    w = cdl.Tensor(np.ones((3, 3, 4, 4), np.float32))
+    y = make(x, w)
+    w.requires_grad = True
+    y.sum().backward()
+    assert w.grad is None
+    assert x.grad is not None
+
+
+@pytest.mark.parametrize("options", [{"stride": np.array([1, 2])}, {"padding": np.array([1, 2])}, {"groups": np.array([1, 2])}])
+def test_arrays_are_no_options(options):
+    with pytest.raises(TypeError, match="must be an integer, got array"):
+        conv2d(X, W, **options)
+
+
+def test_numpy_integers_are_options():
+    assert conv2d(X, W, stride=np.int64(2), padding=np.int32(1)).shape == (1, 3, 3, 2)
+
+
+def test_layers_know_their_output_without_computing():
+    assert cdl.Conv2D(4, 2 ** 14).output_shape((None, None, 2 ** 15, 3)) == (None, None, 2 ** 14 + 1, 4)
+    assert cdl.Conv2D(1, 3, dilation=2 ** 21).output_shape((1, 2 ** 23, 2 ** 23, 3)) == (1, 2 ** 22, 2 ** 22, 1)
+    assert cdl.Conv1D(4, 3, 2).output_shape((None, 9, 5)) == (None, 4, 4)
+    assert cdl.ConvTranspose2D(4, 3, 2 ** 22, padding=1).output_shape((None, None, 3, 5)) == (None, None, 2 ** 23 + 1, 4)
+    with pytest.raises(ValueError, match=r"Conv2D: expected \(N, H, W, channels\), got shape \(None, 5\)"):
+        cdl.Conv2D(1, 3).output_shape((None, 5))
+    with pytest.raises(ValueError, match=r"Conv1D: expected \(N, T, channels\), got shape"):
+        cdl.Conv1D(4, 3).output_shape((None, 5, 5, 3))
+    with pytest.raises(ValueError, match="Conv2D: expected 3 input channels"):
+        cdl.Conv2D(4, 3, in_channels=3).output_shape((None, 5, 5, 7))
+    with pytest.raises(ValueError, match="Conv2D: the kernel"):
+        cdl.Conv2D(4, 7).output_shape((None, 5, 5, 7))
+
+
+def test_channels_first_is_told():
+    with pytest.raises(ValueError, match=r"channels come last here: x.transpose\(0, 2, 3, 1\)"):
+        cdl.Conv2D(4, in_channels=3)(np.zeros((2, 3, 32, 32), np.float32))
+
+
+def test_conv1d_speaks_of_itself():
+    with pytest.raises(ValueError, match=r"conv1d: expected 4 channels \(w is \(2, 4, 6\), groups 1\), got 3"):
+        cdl.ops.conv1d(np.zeros((2, 5, 3)), np.zeros((2, 4, 6)))
+    with pytest.raises(ValueError, match=r"conv1d: the kernel .* along T"):
+        cdl.ops.conv1d(np.zeros((2, 1, 3)), np.zeros((2, 3, 6)))

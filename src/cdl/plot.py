@@ -31,6 +31,8 @@ class Picture(NamedTuple):
     figure: object
     array: np.ndarray
 
+_MOST_CLASSES = 2000     # of a confusion matrix: 32 MB of counts
+
 
 def feature_maps(model, image, layer=None, *, most=64, ax=None):
     """Draw what a layer makes of one image: the map of each channel, bright where it is large.
@@ -202,6 +204,9 @@ def confusion_matrix(y_true, y_pred, classes=None, *, normalize=False, ax=None):
     true, predicted = _labels(y_true, "y_true"), _labels(y_pred, "y_pred")
     scores = [np.shape(y)[1] for y in (y_true, y_pred) if np.ndim(y) == 2]
     count = max(int(true.max()) + 1, int(predicted.max()) + 1, *scores)
+    if count > _MOST_CLASSES:
+        raise ValueError(f"plot.confusion_matrix: the label {count - 1} asks for {count} classes, and {_MOST_CLASSES} are the "
+                         "most that fit a picture; number the classes from 0 and leave out labels that are to be ignored")
     names = [str(i) for i in range(count)] if classes is None else [str(name) for name in classes]
     if len(names) < count:
         raise ValueError(f"plot.confusion_matrix: {len(names)} names for {count} classes")

@@ -173,7 +173,7 @@ cdef int conv_weights(const Conv* c, const char* x, const char* g, char* dw) exc
     cdef Py_ssize_t size = c.R * c.S * (c.C // c.groups) * c.K
     if size == 0:
         return 0
-    if c.N == 0:
+    if c.N * c.P * c.Q == 0:
         memset(dw, 0, size * ITEMSIZE[c.kind])
         return 0
     if is_brief(c):
@@ -201,12 +201,12 @@ cdef class ConvNode(Node):
         dz = through_activation(y, self.z, g, self.act, self.p, self.q, db)
         if db is not None:
             give(b, db, True)
-        if w.needs_grad:
+        if w.needs_grad and self.reads & READS_A:       # one unfrozen since: x was not held for it
             dense_x = contiguous(x)
             dw = empty_like(w)
             conv_weights(&self.shape, dense_x.ptr, dz.ptr, dw.ptr)
             give(w, dw, True)
-        if x.needs_grad:
+        if x.needs_grad and self.reads & READS_B:
             dense_w = contiguous(w)
             dx = empty_like(x)
             conv_input(&self.shape, dz.ptr, dense_w.ptr, dx.ptr)
@@ -280,12 +280,12 @@ cdef class TransposeNode(Node):
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Tensor x = self.a, w = self.b, dx, dw, dense_x, dense_w
         cdef Finish f
-        if w.needs_grad:
+        if w.needs_grad and self.reads & READS_A:
             dense_x = contiguous(x)
             dw = empty_like(w)
             conv_weights(&self.shape, g.ptr, dense_x.ptr, dw.ptr)
             give(w, dw, True)
-        if x.needs_grad:
+        if x.needs_grad and self.reads & READS_B:
             dense_w = contiguous(w)
             dx = empty_like(x)
             f.bias = f.added = f.z = NULL
@@ -321,3 +321,35 @@ def conv_output_size(W, F, P=0, S=1):
     return output_size(length_of(W, "conv_output_size", "W", 0), length_of(F, "conv_output_size", "F", 1),
                        2 * length_of(P, "conv_output_size", "P", 0), length_of(S, "conv_output_size", "S", 1),
                        "conv_output_size", "W")
+
+
+# --- shapes, for the layers -------------------------------------------------------------------------------------------
+cdef Conv open_shape(tuple shape, tuple kernel, str who) except *:
+    """Sizes along the axes of (N, H, W, channels); what is None, open, counts as large enough for any kernel."""
+    cdef Conv c
+    if len(shape) != 4:
+        raise ValueError(f"{who}: expected (N, H, W, channels), got shape {shape}")
+    c.N, c.C, c.K, c.groups = 0, 0, 0, 1
+    c.H, c.W = LONGEST if shape[1] is None else shape[1], LONGEST if shape[2] is None else shape[2]
+    c.R, c.S = length_of(kernel[0], who, "kernel_size", 1), length_of(kernel[1], who, "kernel_size", 1)
+    return c
+
+
+def convolved_shape(tuple shape, tuple kernel, filters, stride, padding, dilation, str who):
+    """The output's shape for images of `shape`, whose axes may be None: open."""
+    cdef Conv c = open_shape(shape, kernel, who)
+    window_shape(&c, stride, padding, dilation, who)
+    return (shape[0], None if shape[1] is None else c.P, None if shape[2] is None else c.Q, filters)
+
+
+def transposed_output_shape(tuple shape, tuple kernel, filters, stride, padding, output_padding, dilation, str who):
+    """The same for a transposed convolution."""
+    cdef Conv c = open_shape(shape, kernel, who)
+    cdef Py_ssize_t before, after
+    c.P, c.Q = 1 if shape[1] is None else shape[1], 1 if shape[2] is None else shape[2]
+    if not isinstance(padding, str):    # of an open axis nothing is taken away, which might be more than one window adds
+        pad_axis(padding, 0, 0, 1, 1, who, &before, &after)
+        rows, columns = padding if isinstance(padding, (tuple, list)) else (padding, padding)
+        padding = (0 if shape[1] is None else rows, 0 if shape[2] is None else columns)
+    transposed_sizes(&c, stride, padding, output_padding, dilation, who)
+    return (shape[0], None if shape[1] is None else c.H, None if shape[2] is None else c.W, filters)

@@ -1,4 +1,6 @@
-# What conv.pyx and pool.pyx accept, and the shapes that follow. Included, so that each has its own copy of small functions.
+# What conv.pyx, pool.pyx and resize.pyx accept, and the shapes that follow. Included: each has its own copy of them.
+from operator import index
+
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object value, int* beyond) except? -1
 
@@ -20,11 +22,17 @@ cdef Py_ssize_t length_of(object value, str who, str name, Py_ssize_t least) exc
     cdef Py_ssize_t length = quick_length(value, least)
     if length >= 0:
         return length
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        number = None if isinstance(value, bool) else index(value)
+    except TypeError:
+        number = None
+    if number is None:
         raise TypeError(f"{who}: {name} must be an integer, got {value!r}")
-    if not least <= value <= LONGEST:
+    if number < least:
         raise ValueError(f"{who}: {name} must be an integer of {least} or more, got {value!r}")
-    return value
+    if number > LONGEST:
+        raise ValueError(f"{who}: {name} must be at most 2**40, got {value!r}")
+    return number
 
 
 cdef int pair_of(object value, str who, str name, Py_ssize_t least, Py_ssize_t* a, Py_ssize_t* b) except -1:
@@ -51,7 +59,7 @@ cdef int pad_axis(object padding, int axis, Py_ssize_t length, Py_ssize_t extent
                   Py_ssize_t* before, Py_ssize_t* after) except -1:
     """Zeros before and after an axis: 'valid' none, 'same' so many that the output has ceil(length / stride) elements."""
     cdef Py_ssize_t total
-    if type(padding) is int:
+    if not isinstance(padding, (str, tuple, list)):
         before[0] = after[0] = length_of(padding, who, "padding", 0)
     elif padding == "valid":
         before[0] = after[0] = 0
@@ -65,19 +73,22 @@ cdef int pad_axis(object padding, int axis, Py_ssize_t length, Py_ssize_t extent
             raise ValueError(f"{who}: padding must be 'same', 'valid', an integer, (rows, columns) or ((top, bottom), "
                              f"(left, right)), got {padding!r}")
         pair_of(padding[axis], who, "padding", 0, before, after)
-    else:
-        before[0] = after[0] = length_of(padding, who, "padding", 0)
     return 0
+
+
+cdef (Py_ssize_t, Py_ssize_t) extents(Conv* c, dilation, str who) except *:
+    """Rows and columns from the first tap of the kernel to the last."""
+    pair_of(dilation, who, "dilation", 1, &c.dilation_h, &c.dilation_w)
+    if c.R > 1 and c.dilation_h > LONGEST // (c.R - 1) or c.S > 1 and c.dilation_w > LONGEST // (c.S - 1):
+        raise ValueError(f"{who}: dilation {dilation!r} is too large for a kernel of ({c.R}, {c.S})")
+    return (c.R - 1) * c.dilation_h + 1, (c.S - 1) * c.dilation_w + 1
 
 
 cdef int window_shape(Conv* c, stride, padding, dilation, str who) except -1:
     """Strides, dilations, padding and the size of the output, from the sizes of image and kernel."""
     cdef Py_ssize_t high, wide
     pair_of(stride, who, "stride", 1, &c.stride_h, &c.stride_w)
-    pair_of(dilation, who, "dilation", 1, &c.dilation_h, &c.dilation_w)
-    if c.R > 1 and c.dilation_h > LONGEST // (c.R - 1) or c.S > 1 and c.dilation_w > LONGEST // (c.S - 1):
-        raise ValueError(f"{who}: dilation {dilation!r} is too large for a kernel of ({c.R}, {c.S})")
-    high, wide = (c.R - 1) * c.dilation_h + 1, (c.S - 1) * c.dilation_w + 1
+    high, wide = extents(c, dilation, who)
     pad_axis(padding, 0, c.H, high, c.stride_h, who, &c.top, &c.bottom)
     pad_axis(padding, 1, c.W, wide, c.stride_w, who, &c.left, &c.right)
     c.P = output_size(c.H, high, c.top + c.bottom, c.stride_h, who, "H")
@@ -124,20 +135,38 @@ cdef Conv shape_for(Tensor x, Tensor w, Tensor b, Tensor added, stride, padding,
 cdef Py_ssize_t input_size(Py_ssize_t length, Py_ssize_t extent, Py_ssize_t padding, Py_ssize_t stride,
                            Py_ssize_t extra) except -1:
     """The length that a convolution reads to give `length`, with `extra` more elements that it leaves over."""
-    cdef Py_ssize_t size
-    if length and stride > LONGEST // length:
-        raise ValueError(f"conv_transpose2d: stride {stride} makes an output that is too large")
-    size = (length - 1) * stride + extent - padding + extra if length else 0
+    cdef Py_ssize_t size = (length - 1) * stride + extent - padding + extra if length else 0
     if length and size < 1:
         raise ValueError(f"conv_transpose2d: nothing is left of the output after padding of {padding} is taken away")
     return size
+
+
+cdef int transposed_sizes(Conv* c, stride, padding, output_padding, dilation, str who) except -1:
+    """Strides, dilations, padding and the size H, W of the larger image, from P, Q and the kernel."""
+    cdef Py_ssize_t high, wide, extra_h, extra_w
+    pair_of(stride, who, "stride", 1, &c.stride_h, &c.stride_w)
+    high, wide = extents(c, dilation, who)
+    pair_of(output_padding, who, "output_padding", 0, &extra_h, &extra_w)
+    if extra_h >= max(c.stride_h, c.dilation_h) or extra_w >= max(c.stride_w, c.dilation_w):
+        raise ValueError(f"{who}: output_padding must be smaller than stride or dilation, got {output_padding!r}")
+    if c.P and c.stride_h > LONGEST // c.P or c.Q and c.stride_w > LONGEST // c.Q:
+        raise ValueError(f"{who}: stride {stride!r} makes an output that is too large")
+    if isinstance(padding, str) and padding == "same":      # of which 'same' convolution gives the length back
+        c.H, c.W = c.P * c.stride_h + (extra_h if c.P else 0), c.Q * c.stride_w + (extra_w if c.Q else 0)
+        pad_axis(padding, 0, c.P * c.stride_h, high, c.stride_h, who, &c.top, &c.bottom)
+        pad_axis(padding, 1, c.Q * c.stride_w, wide, c.stride_w, who, &c.left, &c.right)
+        return 0
+    pad_axis(padding, 0, 0, high, c.stride_h, who, &c.top, &c.bottom)
+    pad_axis(padding, 1, 0, wide, c.stride_w, who, &c.left, &c.right)
+    c.H = input_size(c.P, high, c.top + c.bottom, c.stride_h, extra_h)
+    c.W = input_size(c.Q, wide, c.left + c.right, c.stride_w, extra_w)
+    return 0
 
 
 cdef Conv transposed_shape(Tensor x, Tensor w, stride, padding, output_padding, dilation, groups) except *:
     """The convolution of which x is an output and w the kernel (rows, columns, filters / groups, channels)."""
     cdef str who = "conv_transpose2d"
     cdef Conv c
-    cdef Py_ssize_t high, wide, extra_h, extra_w
     image_sizes(x, who)
     if w.ndim != 4:
         raise ValueError(f"{who}: w must be (rows, columns, filters / groups, channels), got shape {shape_of(w)}")
@@ -148,21 +177,5 @@ cdef Conv transposed_shape(Tensor x, Tensor w, stride, padding, output_padding, 
         raise ValueError(f"{who}: expected {c.K} channels (w is {shape_of(w)}), got {x.dims[3]} in x of shape {shape_of(x)}")
     if c.K % c.groups:
         raise ValueError(f"{who}: {c.groups} groups do not divide {c.K} channels (w is {shape_of(w)})")
-    pair_of(stride, who, "stride", 1, &c.stride_h, &c.stride_w)
-    pair_of(dilation, who, "dilation", 1, &c.dilation_h, &c.dilation_w)
-    pair_of(output_padding, who, "output_padding", 0, &extra_h, &extra_w)
-    if extra_h >= max(c.stride_h, c.dilation_h) or extra_w >= max(c.stride_w, c.dilation_w):
-        raise ValueError(f"{who}: output_padding must be smaller than stride or dilation, got {output_padding!r}")
-    if c.R > 1 and c.dilation_h > LONGEST // (c.R - 1) or c.S > 1 and c.dilation_w > LONGEST // (c.S - 1):
-        raise ValueError(f"{who}: dilation {dilation!r} is too large for a kernel of ({c.R}, {c.S})")
-    high, wide = (c.R - 1) * c.dilation_h + 1, (c.S - 1) * c.dilation_w + 1
-    if padding == "same":       # the output has length x stride elements: as 'same' convolution of that length gives back
-        c.H, c.W = c.P * c.stride_h + extra_h, c.Q * c.stride_w + extra_w
-        pad_axis(padding, 0, c.P * c.stride_h, high, c.stride_h, who, &c.top, &c.bottom)
-        pad_axis(padding, 1, c.Q * c.stride_w, wide, c.stride_w, who, &c.left, &c.right)
-        return c
-    pad_axis(padding, 0, 0, high, c.stride_h, who, &c.top, &c.bottom)
-    pad_axis(padding, 1, 0, wide, c.stride_w, who, &c.left, &c.right)
-    c.H = input_size(c.P, high, c.top + c.bottom, c.stride_h, extra_h)
-    c.W = input_size(c.Q, wide, c.left + c.right, c.stride_w, extra_w)
+    transposed_sizes(&c, stride, padding, output_padding, dilation, who)
     return c

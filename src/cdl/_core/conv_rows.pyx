@@ -9,7 +9,7 @@ The gradient of the weights of kernel row r is the product of the same matrices 
 """
 from libc.string cimport memcpy, memset
 
-from cdl._core.conv_shape cimport Conv, Finish, Kernel, finish_elements
+from cdl._core.conv_shape cimport Conv, Finish, Kernel, finish_elements, seen_columns, seen_rows
 from cdl._core.conv_windows cimport PANEL, ceil_div, even_part, packed_weights, product_microseconds, weight_panel
 from cdl._core.kernels cimport K
 from cdl._core.memory cimport pool_alloc, pool_free
@@ -55,8 +55,7 @@ cdef void frame_task(void* job, size_t task) noexcept nogil:
 
 
 cdef int put_in_frame(Frame* f, const Conv* c, const char* x) noexcept nogil:
-    cdef Py_ssize_t high = (c.P - 1) * c.stride_h + (c.R - 1) * c.dilation_h + 1, item = ITEMSIZE[c.kind]
-    cdef Py_ssize_t wide = (c.Q - 1) * c.stride_w + c.S, stride_row, lines
+    cdef Py_ssize_t high = seen_rows(c), wide = seen_columns(c), item = ITEMSIZE[c.kind], stride_row, lines
     f.c, f.x, f.memory = c, x, NULL
     if c.top <= 0 and c.left <= 0 and high - c.top <= c.H and wide - c.left <= c.W:
         f.start = x - (c.top * c.W + c.left) * c.C * item

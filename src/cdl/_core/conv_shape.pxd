@@ -1,4 +1,4 @@
-# What the convolution algorithms (direct, winograd, depthwise, pixels) share: the shape of a problem and what is done to
+# What the convolution algorithms (rows, windows, phases, winograd, depthwise, pixels) share: the shape of a problem and what is done to
 # a result while it is in the cache. Images lie channels last and in C order, without gaps:
 #   x (N, H, W, C), w (R, S, C / groups, K), y (N, P, Q, K)
 #   y[n, p, q, k] = sum over r, s, c of x[n, p stride_h + r dilation_h - top, q stride_w + s dilation_w - left, c] w[r, s, c, k]
@@ -43,6 +43,22 @@ cdef inline void finish_elements(int kind, const Finish* f, char* y, Py_ssize_t 
         K[kind].binary_forward[BINARY_ADD](z, f.added + start, z, count, 1, 1)
     if f.act >= 0:
         K[kind].unary_forward[f.act](z, y + start, count, f.p, f.q)
+
+
+# Rows and columns, from the first to the last, that the windows see, zeros around the image included.
+cdef inline Py_ssize_t seen_rows(const Conv* c) noexcept nogil:
+    return (c.P - 1) * c.stride_h + (c.R - 1) * c.dilation_h + 1
+
+
+cdef inline Py_ssize_t seen_columns(const Conv* c) noexcept nogil:
+    return (c.Q - 1) * c.stride_w + (c.S - 1) * c.dilation_w + 1
+
+
+# Is what the windows see, the skipped pixels between them included, about as large as what is read and written? Only then
+# may an algorithm copy it (strides and dilations far beyond the image would ask for any amount of memory).
+cdef inline bint is_compact(const Conv* c) noexcept nogil:
+    cdef double seen = <double>seen_rows(c) * seen_columns(c) * c.C
+    return seen <= 16.0 * (<double>c.H * c.W * c.C + <double>c.P * c.Q * c.K) + 65536
 
 
 cdef inline Kernel kernel_of(const Conv* c, const char* w) noexcept nogil:

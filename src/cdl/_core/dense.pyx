@@ -113,7 +113,7 @@ cdef class DenseNode(Node):
         dz = through_activation(y, self.z, g, self.act, self.p, self.q, db)
         if db is not None:
             give(b, db, True)
-        if w.needs_grad:
+        if w.needs_grad and self.reads & READS_A:       # one unfrozen since: x was not held for it
             dw = empty_like(w)
             x = contiguous(x)
             product = plain(w.kind, f, n, m, dw.ptr)
@@ -121,7 +121,7 @@ cdef class DenseNode(Node):
             product.b, product.b_row, product.b_col = dz.ptr, n, 1
             multiply(&product)
             give(w, dw, True)
-        if self.a.needs_grad:
+        if self.a.needs_grad and self.reads & READS_B:
             dx = empty_like(x)
             product = plain(w.kind, m, f, n, dx.ptr)
             product.a, product.a_row, product.a_col = dz.ptr, n, 1

@@ -15,7 +15,8 @@ x[…] g[n, p, q, k], keeps its sums in registers over a block of rows; blocks a
 """
 from libc.string cimport memcpy, memset
 
-from cdl._core.conv_shape cimport INPUT, WEIGHTS, Conv, Finish, finish_elements
+from cdl._core.conv_shape cimport (INPUT, WEIGHTS, Conv, Finish, finish_elements, is_compact, seen_columns,
+                                   seen_rows)
 from cdl._core.kernels cimport REDUCE_SUM, K
 from cdl._core.memory cimport pool_alloc, pool_free
 from cdl._core.tensor cimport ITEMSIZE
@@ -54,15 +55,6 @@ cdef struct Source:             # where the windows of a block are
 
 cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return (a + b - 1) // b
-
-
-cdef inline Py_ssize_t seen_rows(const Conv* c) noexcept nogil:
-    """How many rows, from the first to the last, the windows see; zeros around the image included."""
-    return (c.P - 1) * c.stride_h + (c.R - 1) * c.dilation_h + 1
-
-
-cdef inline Py_ssize_t seen_columns(const Conv* c) noexcept nogil:
-    return (c.Q - 1) * c.stride_w + (c.S - 1) * c.dilation_w + 1
 
 
 cdef Job job_of(const Conv* c, const char* x, bint planes) noexcept nogil:
@@ -298,7 +290,7 @@ cdef int pixels_weights(const Conv* c, const char* x, const char* g, char* dw) n
 
 
 cdef bint pixels_serves(const Conv* c, int direction) noexcept nogil:
-    if c.groups != 1:
+    if c.groups != 1 or not is_compact(c):
         return False
     if direction == INPUT:
         return c.stride_h == 1 and in_planes(c.C, c.W, c.stride_w)

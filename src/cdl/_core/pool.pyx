@@ -258,7 +258,7 @@ def pooled_shape(tuple shape, pool_size, stride, padding, str who):
     pair_of(pool_size if stride is None else stride, who, "stride", 1, &strides[0], &strides[1])
     for i in range(2):
         pad_axis(padding, i, 0 if shape[i + 1] is None else shape[i + 1], windows[i], strides[i], who, &before, &after)
-        if before >= windows[i]:
+        if before >= windows[i] or (after >= windows[i] and strides[i] == 1):
             no_pixels(before, after, windows[i], who, "HW"[i])
         if shape[i + 1] is not None:
             pool_axis(shape[i + 1], windows[i], strides[i], before, after, who, "HW"[i], &count)

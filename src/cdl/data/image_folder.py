@@ -186,7 +186,7 @@ class ImageFolder:
                 self._read(file)
             else:
                 _opened(file, "ImageFolder").close()        # reads the header only
-        except FileFormatError as error:
+        except (FileFormatError, OSError) as error:     # OSError: a link that leads nowhere, a file that may not be read
             if errors == "raise":
                 raise FileFormatError(f"{error}; move it away, or pass errors='skip'") from None
             self.skipped.append(file)

@@ -78,7 +78,8 @@ def from_torch(model, state, layout=None):
         raise ValueError(f"{unknown!r} follows a Flatten, and torch flattens images in another order, C, H, W: tell their "
                          "size, as in model.build((None, 28, 28, 1))")
     if misfits:
-        raise ValueError(f"the state, in torch's layout, does not fit this {type(model).__name__}:{misfits}")
+        raise ValueError(f"the state, in torch's layout, does not fit this {type(model).__name__}:{misfits}"
+                         + model.fused_hint())
     return {path: place.bring(state[path]) for path, place in places.items()}
 
 

@@ -2,7 +2,7 @@
 import numpy as np
 
 from cdl._core.check import positive_integer
-from cdl._core.conv import conv2d, conv_transpose2d
+from cdl._core.conv import conv2d, conv_transpose2d, convolved_shape, transposed_output_shape
 from cdl._core.tensor import Tensor
 from cdl.init import check_initializer, initialize
 from cdl.nn.activation import FUSED, HALVING, ROWWISE, check_activation
@@ -20,6 +20,7 @@ class _Conv(Layer):
     def __init__(self, filters, kernel_size, stride, padding, dilation, groups, activation, use_bias, in_channels,
                  kernel_initializer, rng):
         who = type(self).__name__
+        self.weight = self.bias = None
         self.filters, self.groups = positive_integer(filters, who, "filters"), positive_integer(groups, who, "groups")
         self.kernel_size = self._sizes(kernel_size, "kernel_size")
         self.stride, self.dilation = self._sizes(stride, "stride"), self._sizes(dilation, "dilation")
@@ -32,11 +33,10 @@ class _Conv(Layer):
             check_initializer(kernel_initializer, who)
         if self.filters % self.groups:
             raise ValueError(f"{who}: {self.groups} groups do not divide {self.filters} filters")
-        self._check_padding()
+        self.output_shape((None,) * (self._axes + 2))       # refuses now what every call would refuse
         self.use_bias = use_bias
         self._initializer = kernel_initializer
         self._rng = rng
-        self.weight = self.bias = None
         if in_channels is not None:
             self._make(positive_integer(in_channels, who, "in_channels"))
 
@@ -48,34 +48,43 @@ class _Conv(Layer):
             raise ValueError(f"{who}: {name} must be an integer or {self._axes} of them, got {value!r}")
         return tuple(positive_integer(item, who, name) for item in values)
 
-    def _check_padding(self):
-        """Refuse now what every call would refuse."""
-        shape = [1, *(2 ** 20,) * self._axes, 0]
-        try:
-            self._padded(shape)
-        except (TypeError, ValueError) as error:
-            raise self._refuse(error) from None
-
-    def _padded(self, shape):
-        """The output's shape for an input of `shape`."""
-        axes = [shape[1], shape[2]] if self._axes == 2 else [1, shape[1]]
-        padding = self.padding if self._axes == 2 else across(self.padding)
-        ones = (1,) * (2 - self._axes)
-        open_axes = [length is None for length in axes]
-        x = np.broadcast_to(np.float32(0), (0, *(2 ** 20 if length is None else length for length in axes), 1))
-        w = np.broadcast_to(np.float32(0), (*ones, *self.kernel_size, 1, 1))
-        y = conv2d(x, w, None, (*ones, *self.stride), padding, (*ones, *self.dilation)).shape[1:3]
-        sizes = [None if is_open else int(size) for size, is_open in zip(y, open_axes, strict=True)]
-        return (shape[0], *sizes[2 - self._axes:], self.filters)
+    def _image_shape(self, shape):
+        """(N, H, W, filters) of the output for (N, H, W, channels); axes may be None."""
+        one = (1,) * (2 - self._axes)
+        return convolved_shape(shape, (*one, *self.kernel_size), self.filters, (*one, *self.stride),
+                               self.padding if self._axes == 2 else across(self.padding), (*one, *self.dilation),
+                               type(self).__name__)
 
     def output_shape(self, input_shape):
-        return self._padded(input_shape)
+        shape = tuple(input_shape)
+        self._check_axes(shape)
+        if self.weight is not None and shape[-1] not in (None, self.in_channels):
+            raise self._misfit(shape)
+        if self._axes == 2:
+            return self._image_shape(shape)
+        n, _, *rest = self._image_shape((shape[0], 1, *shape[1:]))
+        return (n, *rest)
+
+    def _check_axes(self, shape):
+        if len(shape) != self._axes + 2:
+            axes = "N, H, W" if self._axes == 2 else "N, T"
+            raise ValueError(f"{type(self).__name__}: expected ({axes}, channels), got shape {shape}"
+                             + ("; write x[None] for a single one" if len(shape) == self._axes + 1 else ""))
+
+    def _misfit(self, shape):
+        axes = "N, H, W" if self._axes == 2 else "N, T"
+        hint = ""
+        if shape[1] == self.in_channels:
+            hint = f"; channels come last here: x.transpose({'0, 2, 3, 1' if self._axes == 2 else '0, 2, 1'})"
+        return ValueError(f"{type(self).__name__}: expected {self.in_channels} input channels (the layer was built on ({axes}, "
+                          f"{self.in_channels})), got {shape[-1]} in x of shape {shape}{hint}")
 
     def build(self, input_shape):
         if self.weight is not None:
             return
-        if len(input_shape) != self._axes + 2 or input_shape[-1] is None:
-            raise ValueError(f"{type(self).__name__}: expected (N, {'H, W' if self._axes == 2 else 'T'}, channels), got shape "
+        self._check_axes(tuple(input_shape))
+        if input_shape[-1] is None:
+            raise ValueError(f"{type(self).__name__}: the input needs a last axis of known length, got shape "
                              f"{tuple(input_shape)}")
         self._make(positive_integer(input_shape[-1], type(self).__name__, "in_channels"))
 
@@ -98,14 +107,12 @@ class _Conv(Layer):
         """The number of input channels, or None before it is known."""
         return None if self.weight is None else self.weight.shape[-2] * self.groups
 
-    def _refuse(self, error, x=()):
-        """An error of the op (for the input x), told as this layer's."""
-        who = type(self).__name__
-        if np.ndim(x) == self._axes + 2 and self.weight is not None and np.shape(x)[-1] != self.in_channels:
-            axes = "N, H, W" if self._axes == 2 else "N, T"
-            return ValueError(f"{who}: expected {self.in_channels} input channels (the layer was built on ({axes}, "
-                              f"{self.in_channels})), got {np.shape(x)[-1]} in x of shape {np.shape(x)}")
-        return type(error)(f"{who}: {str(error).partition(': ')[2]}")
+    def _refuse(self, error, x):
+        """An error of the op, told as this layer's."""
+        shape = np.shape(x)
+        if len(shape) == self._axes + 2 and shape[-1] != self.in_channels:
+            return self._misfit(shape)
+        return type(error)(f"{type(self).__name__}: {str(error).partition(': ')[2]}")
 
     def _is_built(self):
         return self.weight is not None
@@ -290,22 +297,15 @@ class ConvTranspose2D(_Conv):
         """The number of input channels, or None before it is known."""
         return None if self.weight is None else self.weight.shape[-1]
 
-    def _transposed(self, x, weight):
-        return conv_transpose2d(x, weight, self.stride, self.padding, self.output_padding, self.dilation, self.groups)
-
-    def _padded(self, shape):
-        open_axes = [length is None for length in shape[1:3]]
-        x = np.broadcast_to(np.float32(0), (0, *(2 ** 10 if length is None else length for length in shape[1:3]), self.groups))
-        w = np.broadcast_to(np.float32(0), (*self.kernel_size, 1, self.groups))
-        sizes = [None if is_open else int(size) for size, is_open in
-                 zip(self._transposed(x, w).shape[1:3], open_axes, strict=True)]
-        return (shape[0], *sizes, self.filters)
+    def _image_shape(self, shape):
+        return transposed_output_shape(shape, self.kernel_size, self.filters, self.stride, self.padding, self.output_padding,
+                                       self.dilation, "ConvTranspose2D")
 
     def forward(self, x):
         if self.weight is None:
             self.build(np.shape(x))
         try:
-            y = self._transposed(x, self.weight)
+            y = conv_transpose2d(x, self.weight, self.stride, self.padding, self.output_padding, self.dilation, self.groups)
         except ValueError as error:
             raise self._refuse(error, x) from None
         if self.bias is not None:

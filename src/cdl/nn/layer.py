@@ -228,6 +228,12 @@ class Layer:
         from cdl.nn.fuse import fuse  # it knows the layers, which are built on this one
         return fuse(self)
 
+    def fused_hint(self):
+        """What to do where a state does not fit because this model is fused; else nothing."""
+        from cdl.nn.fuse import Folded
+        fused = any(isinstance(layer, Folded) for layer in self.layers_inside())
+        return "\nThis model is fused: load the weights first, then fuse()" if fused else ""
+
     def fuse_parts(self, absorb, fold):
         """Fuse what this layer itself holds; `absorb(first, then)` and `fold(first, norm)` say whether they did it."""
         from cdl.nn.fuse import Folded
@@ -264,7 +270,7 @@ class Layer:
         misfits = misfits_of({name: tensor.shape for name, tensor in own.items()},
                              {name: array.shape for name, array in arrays.items()})
         if misfits:
-            raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__}:{misfits}")
+            raise ValueError(f"load_state_dict: the state does not fit this {type(self).__name__}:{misfits}{self.fused_hint()}")
         for name, tensor in own.items():
             if arrays[name].dtype.kind not in "fiub" or not np.can_cast(arrays[name].dtype, tensor.dtype, "same_kind"):
                 what = "real numbers" if tensor.dtype.kind == "f" else str(tensor.dtype)

@@ -32,7 +32,7 @@ def conv2d(x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, act=No
     added : array_like, shape (N, P, Q, K), optional
         Added before `act`: the shortcut of a residual block.
     p, q : float
-        Parameters of `act`.
+        Parameters of `act`, as for `dense` ("clip" has no bounds of its own: give both).
 
     Returns
     -------
@@ -99,8 +99,14 @@ def conv1d(x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, act=No
         raise ValueError(f"conv1d: x must be (N, T, channels), got shape {np.shape(x)}")
     if np.ndim(w) != 3:
         raise ValueError(f"conv1d: w must be (length, channels / groups, filters), got shape {np.shape(w)}")
-    y = _conv2d(np.expand_dims(x, 1), np.expand_dims(w, 0), b, (1, stride), across(padding), (1, dilation), groups, act,
-                None, p, q)
+    if np.shape(x)[2] != np.shape(w)[1] * groups:
+        raise ValueError(f"conv1d: expected {np.shape(w)[1] * groups} channels (w is {np.shape(w)}, groups {groups}), got "
+                         f"{np.shape(x)[2]} in x of shape {np.shape(x)}")
+    try:
+        y = _conv2d(np.expand_dims(x, 1), np.expand_dims(w, 0), b, (1, stride), across(padding), (1, dilation), groups, act,
+                    None, p, q)
+    except ValueError as error:
+        raise ValueError(str(error).replace("conv2d:", "conv1d:").replace("along W", "along T")) from None
     return np.squeeze(y, 1)
 
 
@@ -132,7 +138,8 @@ def conv_transpose2d(x, w, stride=1, padding="valid", output_padding=0, dilation
     Returns
     -------
     Tensor or ndarray, shape (N, H, W, K)
-        H = (P - 1) stride + (R - 1) dilation + 1 - top - bottom + output_padding, W likewise.
+        H = (P - 1) stride + (R - 1) dilation + 1 - top - bottom + output_padding, with 'same' P stride + output_padding; W
+        likewise. Images without rows or columns stay without.
 
     Raises
     ------

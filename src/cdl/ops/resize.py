@@ -21,12 +21,13 @@ def resize(images, size, *, interpolation="bilinear"):
         y[i] = (1 - share) · x[low] + share · x[low + 1]
 
     along rows and columns; nearest: x[floor((i + 1/2) · length / n)]. Nothing is blurred first when an image becomes
-    smaller (antialias=False), so that pixels between those that are read do not count.
+    smaller (antialias=False), so that pixels between those that are read do not count. A neighbour counts even where its
+    share is 0: beside an infinite one the result is NaN, as in torch.
 
     Parameters
     ----------
     images : array_like
-        (N, H, W, channels), or (H, W, channels) for one image; integers become float32.
+        (N, H, W, channels), or (H, W, channels) for one image; integers become float32 (with "nearest" they stay).
     size : int or (int, int)
         Rows and columns of the result.
     interpolation : {"bilinear", "nearest"}
