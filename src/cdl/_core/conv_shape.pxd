@@ -1,5 +1,5 @@
-# What the convolution algorithms (rows, windows, phases, winograd, depthwise, pixels) share: the shape of a problem and what is done to
-# a result while it is in the cache. Images lie channels last and in C order, without gaps:
+# What the convolution algorithms (rows, windows, phases, winograd, depthwise, pixels) share: the shape of a problem and what is
+# done to a result while it is in the cache. Images lie channels last and in C order, without gaps:
 #   x (N, H, W, C), w (R, S, C / groups, K), y (N, P, Q, K)
 #   y[n, p, q, k] = sum over r, s, c of x[n, p stride_h + r dilation_h - top, q stride_w + s dilation_w - left, c] w[r, s, c, k]
 # where x is 0 outside of the image; output channel k reads the C / groups input channels of its group.
