@@ -12,7 +12,7 @@ from .images_jax import conv_grad as conv_grad
 from .images_jax import image_norm_grad as image_norm_grad
 from .images_jax import pool_grad as pool_grad
 from .images_jax import upsample_grad as upsample_grad
-from .peer_jax_call import call
+from .peer_jax_call import adam_update, call, fresh
 from .peer_jax_networks import network_epoch as network_epoch
 from .peer_jax_networks import network_predict as network_predict
 from .peer_jax_networks import network_step as network_step
@@ -162,19 +162,6 @@ def backprop(d):
     return run, outputs
 
 
-def _adam(state, grads):
-    params, m, v, t = state
-    t = t + 1
-    m = [reference.BETA1 * a + (1 - reference.BETA1) * g for a, g in zip(m, grads, strict=True)]
-    v = [reference.BETA2 * a + (1 - reference.BETA2) * g * g for a, g in zip(v, grads, strict=True)]
-    c1, c2 = 1 - reference.BETA1**t, 1 - reference.BETA2**t
-    params = [
-        p - reference.LEARNING_RATE * (a / c1) / (jnp.sqrt(b / c2) + reference.EPSILON)
-        for p, a, b in zip(params, m, v, strict=True)
-    ]
-    return params, m, v, t
-
-
 def _rmsprop(state, grads):
     params, _, v, t = state
     v = [reference.RHO * a + (1 - reference.RHO) * g * g for a, g in zip(v, grads, strict=True)]
@@ -189,19 +176,14 @@ def _momentum(state, grads):
 
 
 def _update(state, x, y):
-    return _adam(state, jax.grad(_loss)(state[0], x, y))
-
-
-def _fresh(params):
-    m, v = ([jnp.zeros(p.shape) for p in params] for _ in range(2))
-    return [jnp.array(p) for p in params], m, v, 0.0
+    return adam_update(state, jax.grad(_loss)(state[0], x, y))
 
 
 def step(d):
     """The whole step compiled into one call that reuses the state's memory; only a batch of calls is waited for."""
     update = jax.jit(_update, donate_argnums=0)
     x, y = jax.device_put((d.x, d.y))
-    state = jax.device_put(_fresh(d.params))
+    state = jax.device_put(fresh(d.params))
 
     def run():
         nonlocal state
@@ -259,10 +241,10 @@ def regularised(d):
         adam, running, key = state
         key, draw = jax.random.split(key)
         grads, running = jax.grad(_regularised_loss, has_aux=True)(adam[0], running, draw, x, y, reference.DROP_PROB)
-        return _adam(adam, grads), running, key
+        return adam_update(adam, grads), running, key
 
     step = jax.jit(step, donate_argnums=0)
-    state = jax.device_put((_fresh(params), [jnp.array(a) for a in running], key))
+    state = jax.device_put((fresh(params), [jnp.array(a) for a in running], key))
 
     def run():
         nonlocal state
@@ -278,8 +260,8 @@ def regularised(d):
 
 def update(d):
     """The update compiled into one call that reuses the memory of the parameters and the state."""
-    rule = jax.jit({"Adam": _adam, "RMSprop": _rmsprop, "Momentum": _momentum}[d.rule], donate_argnums=0)
-    params, m, v, t = _fresh(d.params)
+    rule = jax.jit({"Adam": adam_update, "RMSprop": _rmsprop, "Momentum": _momentum}[d.rule], donate_argnums=0)
+    params, m, v, t = fresh(d.params)
     grads = jax.device_put(d.grads)
     state = jax.device_put((params, m if d.rule != "RMSprop" else None, v if d.rule != "Momentum" else None, t))
 
@@ -324,7 +306,7 @@ def digits(d):
         params = []
         for i, o in pairwise(sizes):
             params += [(rng.standard_normal((i, o)) * np.sqrt(2 / i)).astype(np.float32), np.zeros(o, np.float32)]
-        state = jax.device_put(_fresh(params))
+        state = jax.device_put(fresh(params))
         for key in jax.random.split(jax.random.key(0), reference.EPOCHS):
             state = epoch(state, key)
         return jax.block_until_ready(state)

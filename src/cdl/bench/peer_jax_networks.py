@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import reference
-from .peer_jax_call import call
+from .peer_jax_call import adam_update, call, fresh
 from .reference_networks import NORM_EPSILON
 
 
@@ -60,18 +60,16 @@ def _loss(steps):
 
 def _stepper(d):
     """The whole step as one compiled function of (state, x, y), and a fresh state: Adam's and the running statistics."""
-    from .peer_jax import _adam, _fresh
-
     params, running = _split(d.net.weights)
     names, loss = list(params), _loss(d.net.steps)
 
     def step(state, x, y):
         adam, running = state
         grads, running = jax.grad(loss, has_aux=True)(dict(zip(names, adam[0], strict=True)), running, x, y)
-        return _adam(adam, [grads[name] for name in names]), running
+        return adam_update(adam, [grads[name] for name in names]), running
 
-    fresh = jax.device_put((_fresh(params.values()), {name: jnp.array(a) for name, a in running.items()}))
-    return step, fresh, names
+    start = jax.device_put((fresh(params.values()), {name: jnp.array(a) for name, a in running.items()}))
+    return step, start, names
 
 
 def network_step(d):

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .reference_loss import loss_and_slope
+
 NORM_EPSILON = 1e-5
 # Weights repeat this many draws, because 138 million of them would take longer than the network; a prime, so that no two
 # channels are equal.
@@ -185,8 +187,6 @@ def network_step(name, batch):
     Not compared are the gradients further down: an input of ReLU that rounding takes over 0 changes them by percents.
     Half of the images are the other half again under other labels, so that the loss has a floor.
     """
-    from .reference import loss_and_slope
-
     net, rng = NETWORKS[name](), np.random.default_rng(1)
     half = rng.standard_normal((batch // 2, net.size, net.size, net.channels)).astype(np.float32)
     data = SimpleNamespace(name=name, net=net, x=np.concatenate([half, half]), y=rng.integers(0, 10, batch))
