@@ -421,3 +421,10 @@ def test_fit_trains_on_changed_images():
     history = Net().fit(x, y, loss="cross_entropy", epochs=20, augment=Augment(crop=1, brightness=0.1), progress=False,
                         optimizer=lambda parameters: cdl.Adam(parameters, lr=0.01))
     assert history["loss"][-1] < 0.5 * history["loss"][0]
+
+
+def test_one_image_with_channels_is_no_batch_of_grey_ones():
+    x = np.zeros((16, 16, 3), np.uint8)
+    for function in (flip, lambda x: resize(x, 8), Augment(flip=True)):
+        with pytest.raises(ValueError, match=r"one image x with channels is the batch x\[None\]"):
+            function(x)

@@ -51,7 +51,7 @@ def pictures(x, str who):
     if x.ndim not in (3, 4) or 0 in x.shape[1:]:
         raise ValueError(f"{who}: expected a batch of images (N, H, W, C), or (N, H, W) if they are grey, got shape {x.shape}"
                          f"{'; one image x is the batch x[None]' if 0 < x.ndim < 3 else ''}")
-    if x.ndim == 3 and x.shape[2] in (1, 3, 4):     # nobody has grey images so narrow; many have one image with channels
+    if x.ndim == 3 and x.shape[2] in (3, 4) and x.shape[1] >= 8:    # hardly grey images of 3 columns; one with channels
         raise ValueError(f"{who}: expected a batch of images, got shape {x.shape}; one image x with channels is the batch "
                          "x[None], grey images of this width are x[..., None]")
     x = x[..., None] if x.ndim == 3 else x
