@@ -38,6 +38,13 @@ cdef class Bytes:
             PyBuffer_Release(&self.buffer)
 
 
+def refuse_one_image(tuple shape, str who):
+    """ValueError for what is hardly a batch of grey images, 3 or 4 columns wide, but one image with channels."""
+    if len(shape) == 3 and shape[2] in (3, 4) and shape[1] >= 8:
+        raise ValueError(f"{who}: expected a batch of images, got shape {shape}; one image x with channels is the batch "
+                         "x[None], grey images of this width are x[..., None]")
+
+
 def pictures(x, str who):
     """x as a C-ordered array (N, H, W, C) of bytes, float32 or float64, to be read only; (N, H, W) is grey, C = 1."""
     if isinstance(x, np.ma.MaskedArray):
@@ -51,9 +58,7 @@ def pictures(x, str who):
     if x.ndim not in (3, 4) or 0 in x.shape[1:]:
         raise ValueError(f"{who}: expected a batch of images (N, H, W, C), or (N, H, W) if they are grey, got shape {x.shape}"
                          f"{'; one image x is the batch x[None]' if 0 < x.ndim < 3 else ''}")
-    if x.ndim == 3 and x.shape[2] in (3, 4) and x.shape[1] >= 8:    # hardly grey images of 3 columns; one with channels
-        raise ValueError(f"{who}: expected a batch of images, got shape {x.shape}; one image x with channels is the batch "
-                         "x[None], grey images of this width are x[..., None]")
+    refuse_one_image(x.shape, who)
     x = x[..., None] if x.ndim == 3 else x
     return np.require(x, kind, ["C", "A"])
 

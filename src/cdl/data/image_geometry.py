@@ -4,7 +4,7 @@ import operator
 
 import numpy as np
 
-from .._core.augment import pictures, resample
+from .._core.augment import pictures, refuse_one_image, resample
 
 __all__ = ["center_crop", "crop", "flip", "resize"]
 
@@ -182,4 +182,5 @@ def _batch(images, who):
     x = np.asarray(images)
     if x.ndim not in (3, 4):
         raise ValueError(f"{who}: expected a batch of images (N, H, W, C), or (N, H, W) if they are grey, got shape {x.shape}")
+    refuse_one_image(x.shape, who)
     return x
