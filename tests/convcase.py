@@ -1,6 +1,7 @@
 """A convolution, its gradients and their references, on small integers: every sum is exact, whatever its order."""
 import numpy as np
 from rows.conv import convolution
+from threadbits import assert_same_bits
 
 import cdl
 from cdl.ops import conv2d
@@ -55,18 +56,11 @@ def compare(x_shape, w_shape, dtype=np.float32, stride=(1, 1), padding=((0, 0), 
 
 def same_bits(x_shape, w_shape, **options):
     """y, dx and dw have the same bits for 1, 2, 3 and 5 threads."""
-    def run(threads):
-        cdl.set_num_threads(threads)
+    def run():
         draw = np.random.default_rng(1)
         x, w = (cdl.Tensor(draw.standard_normal(s).astype(np.float32), requires_grad=True) for s in (x_shape, w_shape))
         y = conv2d(x, w, act="tanh", **options)
         y.backward(draw.standard_normal(y.shape).astype(np.float32))
         return y.numpy(), x.grad.numpy(), w.grad.numpy()
 
-    try:
-        wanted = run(1)
-        for threads in (2, 3, 5):
-            for got, want in zip(run(threads), wanted, strict=True):
-                np.testing.assert_array_equal(got, want)
-    finally:
-        cdl.set_num_threads(None)
+    assert_same_bits(run)

@@ -1,6 +1,7 @@
 """Normalisation: running statistics, hostile numbers, threads, modes, and what it refuses. Values: tests/rows/norm.py."""
 import numpy as np
 import pytest
+from threadbits import assert_same_bits
 
 import cdl
 
@@ -236,8 +237,7 @@ def test_a_change_between_forward_and_backward_is_found():
 
 
 def test_bits_do_not_depend_on_threads():
-    def run(threads):
-        cdl.set_num_threads(threads)
+    def run():
         found = []
         for shape, op in (((20000, 48), cdl.batch_norm), ((12, 40, 40, 48), lambda *a: cdl.group_norm(a[0], 6, *a[1:])),
                           ((3, 120, 120, 48), lambda *a: cdl.group_norm(a[0], 6, *a[1:])), ((9000, 48), cdl.layer_norm)):
@@ -248,14 +248,7 @@ def test_bits_do_not_depend_on_threads():
             found += [y.numpy(), *(a.grad.numpy() for a in t)]
         return found
 
-    before = cdl.get_num_threads()
-    try:
-        wanted = run(1)
-        for threads in (2, 3, 5):
-            for got, want in zip(run(threads), wanted, strict=True):
-                np.testing.assert_array_equal(got, want)
-    finally:
-        cdl.set_num_threads(before)
+    assert_same_bits(run)
 
 
 # --- something added before the activation ----------------------------------------------------------------------------
@@ -325,8 +318,7 @@ def test_nan_stays_through_the_addition():
 
 
 def test_bits_of_the_addition_do_not_depend_on_threads():
-    def run(threads):
-        cdl.set_num_threads(threads)
+    def run():
         draw = np.random.default_rng(1)
         t = [cdl.Tensor(draw.standard_normal(s).astype(np.float32), requires_grad=True) for s in
              ((20000, 50), 50, 50, (20000, 50))]
@@ -334,14 +326,7 @@ def test_bits_of_the_addition_do_not_depend_on_threads():
         y.backward(draw.standard_normal((20000, 50)).astype(np.float32))
         return [y.numpy(), *(a.grad.numpy() for a in t)]
 
-    before = cdl.get_num_threads()
-    try:
-        wanted = run(1)
-        for threads in (2, 3, 5):
-            for got, want in zip(run(threads), wanted, strict=True):
-                np.testing.assert_array_equal(got, want)
-    finally:
-        cdl.set_num_threads(before)
+    assert_same_bits(run)
 
 
 @pytest.mark.parametrize("shape, groups", [((6, 5), None), ((3, 4, 5, 12), None), ((4, 700, 12), 4), ((7, 12), 3)])

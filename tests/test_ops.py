@@ -2,6 +2,7 @@
 import numpy as np
 import pytest
 from optable import TOLERANCE, draw, rows, tolerance
+from threadbits import assert_same_bits
 
 import cdl
 
@@ -135,8 +136,7 @@ def test_every_row_has_a_name_of_its_own():
 def test_same_bits_for_every_thread_count(row):
     xs = draw(row, row.bench, np.float32)
 
-    def run(threads):
-        cdl.set_num_threads(threads)
+    def run():
         ts = tensors(xs, requires_grad=row.differentiable)
         outputs = row.op(*ts)
         outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
@@ -145,13 +145,6 @@ def test_same_bits_for_every_thread_count(row):
                 y.backward(np.ones(y.shape, np.float32), retain_graph=True)
         return [y.numpy() for y in outputs] + [t.grad.numpy() for t in ts if row.differentiable]
 
-    before = cdl.get_num_threads()
-    try:
-        wanted = run(1)
-        for threads in (2, 3, 5):
-            for y, ref in zip(run(threads), wanted, strict=True):
-                np.testing.assert_array_equal(y, ref)
-    finally:
-        cdl.set_num_threads(before)
+    assert_same_bits(run)
 
 

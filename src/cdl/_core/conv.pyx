@@ -29,6 +29,7 @@ from cdl._core.tensor cimport (ITEMSIZE, READS_A, READS_B, READS_NONE, Node, Ten
 from cdl._core.threads cimport parallel_for, threads_for
 from cdl._core.winograd cimport winograd_forward, winograd_input, winograd_serves, winograd_weights
 
+include "image_check.pxi"
 include "conv_check.pxi"
 
 
@@ -135,53 +136,44 @@ cdef inline bint is_brief(const Conv* c) noexcept:
     return c.N * c.P * c.Q * c.K * c.R * c.S * (c.C // c.groups) < 200_000
 
 
-cdef int no_memory(const Conv* c) except -1:
-    raise MemoryError(f"convolution: no memory to pack ({c.R}, {c.S}, {c.C // c.groups}, {c.K}) weights or windows of "
-                      f"({c.N}, {c.H}, {c.W}, {c.C}) images")
+cdef inline int in_direction(int direction, const Conv* c, const Finish* f, const char* a, const char* b,
+                             char* to) noexcept nogil:
+    if direction == FORWARD:
+        return forward_by_choice(c, f, a, b, to)
+    return input_by_choice(c, a, b, to) if direction == INPUT else weights_by_choice(c, a, b, to)
+
+
+cdef int convolve(int direction, const Conv* c, const Finish* f, const char* a, const char* b, char* to) except -1:
+    cdef int status
+    if is_brief(c):
+        status = in_direction(direction, c, f, a, b, to)
+    else:
+        with nogil:
+            status = in_direction(direction, c, f, a, b, to)
+    if status < 0:
+        raise MemoryError(f"convolution: no memory to pack ({c.R}, {c.S}, {c.C // c.groups}, {c.K}) weights or windows of "
+                          f"({c.N}, {c.H}, {c.W}, {c.C}) images")
+    return 0
 
 
 cdef int conv_forward(const Conv* c, const Finish* f, const char* x, const char* w, char* y) except -1:
-    cdef int status = 0
-    if c.N * c.P * c.Q * c.K == 0:
-        return 0
-    if is_brief(c):
-        status = forward_by_choice(c, f, x, w, y)
-    else:
-        with nogil:
-            status = forward_by_choice(c, f, x, w, y)
-    return no_memory(c) if status < 0 else 0
+    return 0 if c.N * c.P * c.Q * c.K == 0 else convolve(FORWARD, c, f, x, w, y)
 
 
 cdef int conv_input(const Conv* c, const char* g, const char* w, char* dx) except -1:
-    cdef int status = 0
     cdef Py_ssize_t size = c.N * c.H * c.W * c.C
-    if size == 0:
-        return 0
     if c.K == 0:
         memset(dx, 0, size * ITEMSIZE[c.kind])
         return 0
-    if is_brief(c):
-        status = input_by_choice(c, g, w, dx)
-    else:
-        with nogil:
-            status = input_by_choice(c, g, w, dx)
-    return no_memory(c) if status < 0 else 0
+    return 0 if size == 0 else convolve(INPUT, c, NULL, g, w, dx)
 
 
 cdef int conv_weights(const Conv* c, const char* x, const char* g, char* dw) except -1:
-    cdef int status = 0
     cdef Py_ssize_t size = c.R * c.S * (c.C // c.groups) * c.K
-    if size == 0:
-        return 0
     if c.N * c.P * c.Q == 0:
         memset(dw, 0, size * ITEMSIZE[c.kind])
         return 0
-    if is_brief(c):
-        status = weights_by_choice(c, x, g, dw)
-    else:
-        with nogil:
-            status = weights_by_choice(c, x, g, dw)
-    return no_memory(c) if status < 0 else 0
+    return 0 if size == 0 else convolve(WEIGHTS, c, NULL, x, g, dw)
 
 
 # --- convolution ------------------------------------------------------------------------------------------------------
@@ -195,12 +187,7 @@ cdef class ConvNode(Node):
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Tensor x = self.a, w = self.b, b = self.c, added = None if self.more is None else self.more[0]
-        cdef Tensor db = None, dz, dx, dw, dense_x = x, dense_w = w
-        if b is not None and b.needs_grad:
-            db = empty_like(b)
-        dz = through_activation(y, self.z, g, self.act, self.p, self.q, db)
-        if db is not None:
-            give(b, db, True)
+        cdef Tensor dx, dw, dense_x = x, dense_w = w, dz = through_activation(y, self.z, g, self.act, self.p, self.q, b)
         if w.needs_grad and self.reads & READS_A:       # one unfrozen since: x was not held for it
             dense_x = contiguous(x)
             dw = empty_like(w)

@@ -13,17 +13,10 @@ from cdl._core.tensor cimport ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
 
 
-cdef struct Phase:
-    # The pixels first, first + step, … of an axis of x, and the taps of the kernel that ever read them.
-    Py_ssize_t first, step, count       # count: how many pixels
-    Py_ssize_t tap, tap_step, taps      # the taps tap, tap - tap_step, …: in the order of the pixels of g they are for
-    Py_ssize_t before, dilation         # pixel i reads those of g at i - before, i - before + dilation, …
-
-
-cdef Phase phase_of(Py_ssize_t first, Py_ssize_t length, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation,
-                    Py_ssize_t before) noexcept nogil:
+cdef AxisPhase phase_of(Py_ssize_t first, Py_ssize_t length, Py_ssize_t taps, Py_ssize_t stride, Py_ssize_t dilation,
+                        Py_ssize_t before) noexcept nogil:
     """The pixels `first` modulo stride of an axis of `length` pixels after `before` zeros."""
-    cdef Phase p
+    cdef AxisPhase p
     cdef Py_ssize_t a = stride, b = dilation, tap
     while b:            # a: the greatest common divisor
         a, b = b, a % b
@@ -38,7 +31,7 @@ cdef Phase phase_of(Py_ssize_t first, Py_ssize_t length, Py_ssize_t taps, Py_ssi
     return p
 
 
-cdef void spread(const Conv* c, const Phase* rows, const Phase* cols, const char* part, char* dx) noexcept nogil:
+cdef void spread(const Conv* c, const AxisPhase* rows, const AxisPhase* cols, const char* part, char* dx) noexcept nogil:
     """Put the pixels of one phase where they belong in dx; part (N, rows, columns, C)."""
     cdef Py_ssize_t n, h, _, size = c.C * ITEMSIZE[c.kind]
     cdef char* to
@@ -51,7 +44,7 @@ cdef void spread(const Conv* c, const Phase* rows, const Phase* cols, const char
                 to += cols.step * size
 
 
-cdef Kernel turned(const Conv* c, const Phase* rows, const Phase* cols, const char* w) noexcept nogil:
+cdef Kernel turned(const Conv* c, const AxisPhase* rows, const AxisPhase* cols, const char* w) noexcept nogil:
     """The taps of a phase, in the order of the pixels of g they are for, with inputs and outputs exchanged."""
     cdef Kernel k = kernel_of(c, w)
     k.w += (rows.tap * k.r_step + cols.tap * k.s_step) * ITEMSIZE[c.kind]
@@ -60,7 +53,7 @@ cdef Kernel turned(const Conv* c, const Phase* rows, const Phase* cols, const ch
     return k
 
 
-cdef int phase_gradient(const Conv* c, const Phase* rows, const Phase* cols, const char* g, const char* w,
+cdef int phase_gradient(const Conv* c, const AxisPhase* rows, const AxisPhase* cols, const char* g, const char* w,
                         char* dx) noexcept nogil:
     cdef Conv back = c[0]
     cdef Kernel kernel
@@ -115,7 +108,7 @@ cdef bint sees_all(Py_ssize_t length, Py_ssize_t taps, Py_ssize_t stride, Py_ssi
 
 
 cdef int phases_input(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
-    cdef Phase rows, cols
+    cdef AxisPhase rows, cols
     cdef Zeros zeros = Zeros(dx, c.N * c.H * c.W * c.C * ITEMSIZE[c.kind])
     cdef Py_ssize_t h, v
     if not (sees_all(c.H, c.R, c.stride_h, c.dilation_h, c.top) and sees_all(c.W, c.S, c.stride_w, c.dilation_w, c.left)):

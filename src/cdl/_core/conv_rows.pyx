@@ -10,9 +10,10 @@ The gradient of the weights of kernel row r is the product of the same matrices 
 from libc.string cimport memcpy, memset
 
 from cdl._core.conv_shape cimport Conv, Finish, Kernel, finish_elements, seen_columns, seen_rows
-from cdl._core.conv_windows cimport PANEL, ceil_div, even_part, packed_weights, product_microseconds, weight_panel
+from cdl._core.conv_windows cimport PANEL, packed_weights, product_microseconds, weight_panel
 from cdl._core.kernels cimport K
 from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.sizes cimport ceil_div, even_part
 from cdl._core.tensor cimport ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
 

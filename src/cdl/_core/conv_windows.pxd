@@ -18,15 +18,6 @@ cdef inline Py_ssize_t weight_panel(const Conv* c) noexcept nogil:
     return c.R * c.S * (c.C // c.groups) * PANEL + 16
 
 
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef inline Py_ssize_t even_part(Py_ssize_t total, Py_ssize_t most, Py_ssize_t multiple) noexcept nogil:
-    """The size of equal parts of at most `most` (about), rounded up to a multiple."""
-    return ceil_div(ceil_div(total, ceil_div(total, max(most, 1))), multiple) * multiple
-
-
 cdef inline double product_microseconds(const Conv* c) noexcept nogil:
     cdef double outputs = <double>c.N * c.P * c.Q * c.K
     return outputs * (2e-5 * c.R * c.S * (c.C // c.groups) * (ITEMSIZE[c.kind] // 4) + 1e-4)

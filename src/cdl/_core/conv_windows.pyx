@@ -8,6 +8,7 @@ from libc.string cimport memcpy, memset
 from cdl._core.conv_shape cimport Conv, Finish, Kernel, finish_elements
 from cdl._core.kernels cimport K, cdl_windows
 from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.sizes cimport ceil_div, even_part
 from cdl._core.tensor cimport ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
 

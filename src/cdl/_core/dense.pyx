@@ -60,18 +60,27 @@ cdef void rows_task(void* job, size_t task) noexcept nogil:
         sum_rows(r.kind, r.dz + start, rows, r.n, r.sums + <Py_ssize_t>task * r.n * ITEMSIZE[r.kind])
 
 
-cdef Tensor through_activation(Tensor y, Tensor z, Tensor g, int act, double p, double q, Tensor db):
-    """g', and in the same pass the sum of its rows into db (unless None)."""
-    cdef Py_ssize_t n = y.dims[y.ndim - 1], m = y.size // n if n else 0, chunks
-    cdef Py_ssize_t[2] dims
-    cdef Tensor dz = g if act < 0 else room_for_dx(y, g), sums = None
-    cdef Rows r
+cdef Tensor through_activation(Tensor y, Tensor z, Tensor g, int act, double p, double q, Tensor b):
+    """g', and in the same pass the sum of its rows, which b gets as its gradient if it wants one."""
+    cdef Tensor dz = g if act < 0 else room_for_dx(y, g), db = None
+    if b is not None and b.needs_grad:
+        db = empty_like(b)
     if y.size == 0:
         if db is not None:
-            sum_rows(y.kind, NULL, 0, n, db.ptr)
-        return dz
-    if act < 0 and db is None:
-        return dz
+            sum_rows(y.kind, NULL, 0, db.size, db.ptr)
+    elif act >= 0 or db is not None:
+        pass_rows(y, z, g, act, p, q, dz, db)
+    if db is not None:
+        give(b, db, True)
+    return dz
+
+
+cdef int pass_rows(Tensor y, Tensor z, Tensor g, int act, double p, double q, Tensor dz, Tensor db) except -1:
+    """dz = g act'(z), and db, unless None, the sum of its rows."""
+    cdef Py_ssize_t n = y.dims[y.ndim - 1], m = y.size // n, chunks
+    cdef Py_ssize_t[2] dims
+    cdef Tensor sums = None
+    cdef Rows r
     r.kind, r.act, r.p, r.q, r.m, r.n = y.kind, act, p, q, m, n
     r.z, r.y, r.g, r.dz, r.sums = NULL if z is None else z.ptr, y.ptr, g.ptr, dz.ptr, NULL
     r.chunk = min(max(CHUNK // n, 16), CHUNK_ROWS)
@@ -86,7 +95,7 @@ cdef Tensor through_activation(Tensor y, Tensor z, Tensor g, int act, double p, 
     run_tasks(rows_task, &r, chunks, y.size * 0.0003)
     if sums is not None:
         sum_rows(y.kind, sums.ptr, chunks, n, db.ptr)
-    return dz
+    return 0
 
 
 cdef Gemm plain(int kind, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, char* c) noexcept nogil:
@@ -105,14 +114,9 @@ cdef class DenseNode(Node):
     cdef double p, q
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
-        cdef Tensor x = self.a, w = self.b, b = self.c, db = None, dw, dx, dz
+        cdef Tensor x = self.a, w = self.b, dw, dx, dz = through_activation(y, self.z, g, self.act, self.p, self.q, self.c)
         cdef Py_ssize_t f = w.dims[0], n = w.dims[1], m = rows_of(x)
         cdef Gemm product
-        if b is not None and b.needs_grad:
-            db = empty_like(b)
-        dz = through_activation(y, self.z, g, self.act, self.p, self.q, db)
-        if db is not None:
-            give(b, db, True)
         if w.needs_grad and self.reads & READS_A:       # one unfrozen since: x was not held for it
             dw = empty_like(w)
             x = contiguous(x)

@@ -14,11 +14,13 @@ With m > 1 each channel of x is repeated m times beforehand, and m channels of d
 """
 from libc.string cimport memcpy, memset
 
+from cdl._core.conv_phases cimport AxisPhase, phase_of
 from cdl._core.conv_shape cimport Conv, Finish, finish_elements
 from cdl._core.kernels cimport REDUCE_SUM, K
 from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.sizes cimport ceil_div
 from cdl._core.tensor cimport ITEMSIZE
-from cdl._core.threads cimport LARGE_SWEEP, parallel_for, sweep, task_t, threads_for
+from cdl._core.threads cimport share_tasks
 
 cdef enum:
     VECTOR = 64             # bytes: what a store past the caches must be a multiple of
@@ -65,10 +67,6 @@ cdef struct Copies:
     Py_ssize_t n, m
     int kind
     bint gather
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef inline Py_ssize_t first_tap(Py_ssize_t at, Py_ssize_t dilation) noexcept nogil:
@@ -135,14 +133,6 @@ cdef void rows_task(void* job, size_t task) noexcept nogil:
                 finish_elements(j.kind, j.finish, j.y, (image * j.P + p) * j.Q * j.C, j.Q * j.C)
 
 
-cdef void run(task_t task, void* job, size_t tasks, double microseconds) noexcept nogil:
-    cdef int threads = threads_for(microseconds)
-    if microseconds < LARGE_SWEEP:
-        parallel_for(task, job, tasks, threads)
-    else:
-        sweep(task, job, tasks, threads)
-
-
 cdef double work(const Conv* c) noexcept nogil:
     """What one thread needs for any of the three directions, in µs."""
     cdef double item = ITEMSIZE[c.kind], pixels = <double>c.N * c.P * c.Q * c.K
@@ -157,15 +147,13 @@ cdef void run_rows(Job* j, double microseconds) noexcept nogil:
     # Whole rows, one after the other, are no faster so.
     j.stream = (j.phases > 1 and j.N * j.P * j.Q * j.C * item >= STREAM and j.C * item % VECTOR == 0
                 and <size_t>j.sums % VECTOR == 0)
-    run(rows_task, j, j.N * j.blocks, microseconds)
+    share_tasks(rows_task, j, j.N * j.blocks, microseconds)
 
 
 cdef int depthwise_forward(const Conv* c, const Finish* f, const char* x, const char* w, char* y) noexcept nogil:
     cdef Phase whole = Phase(w, c.P, c.Q, c.R, c.S, c.stride_h, c.stride_w, c.dilation_h, c.dilation_w, c.top, c.left, 0, 0)
     cdef Job j
     cdef char* wide = NULL
-    if c.N * c.P * c.Q * c.K == 0:
-        return 0
     if c.K > c.C:
         wide = repeated(c, x)
         if wide == NULL:
@@ -180,37 +168,17 @@ cdef int depthwise_forward(const Conv* c, const Finish* f, const char* x, const 
     return 0
 
 
-cdef void one_axis(Py_ssize_t at, Py_ssize_t stride, Py_ssize_t dilation, Py_ssize_t taps, Py_ssize_t* last,
-                   Py_ssize_t* count, Py_ssize_t* before) noexcept nogil:
-    """The taps i with (at - i dilation) / stride whole: the last, how many, and minus where that one reads g."""
-    cdef Py_ssize_t i
-    last[0] = count[0] = before[0] = 0
-    for i in range(taps):
-        if (at - i * dilation) % stride == 0:
-            last[0] = i
-            count[0] += 1
-            before[0] = -((at - i * dilation) // stride)
-
-
-cdef inline Py_ssize_t common_divisor(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    while b:
-        a, b = b, a % b
-    return a
-
-
-cdef const char* phase_of(Phase* f, const Conv* c, Py_ssize_t row, Py_ssize_t col, const char* w, char* turned) noexcept nogil:
+cdef const char* lay_phase(Phase* f, const Conv* c, Py_ssize_t row, Py_ssize_t col, const char* w,
+                           char* turned) noexcept nogil:
     """The phase of dx that begins at (row, col); its taps, turned round, go to `turned`. Returns where they end."""
-    cdef Py_ssize_t bytes = c.K * ITEMSIZE[c.kind], r, s, last_r, last_s
-    cdef Py_ssize_t common_h = common_divisor(c.stride_h, c.dilation_h), common_w = common_divisor(c.stride_w, c.dilation_w)
-    one_axis(row + c.top, c.stride_h, c.dilation_h, c.R, &last_r, &f.R, &f.top)
-    one_axis(col + c.left, c.stride_w, c.dilation_w, c.S, &last_s, &f.S, &f.left)
-    f.w, f.row, f.col, f.stride_h, f.stride_w = turned, row, col, 1, 1
-    f.P, f.Q = ceil_div(c.H - row, c.stride_h), ceil_div(c.W - col, c.stride_w)
-    f.dilation_h, f.dilation_w = c.dilation_h // common_h, c.dilation_w // common_w
-    for r in range(f.R):
-        for s in range(f.S):
-            memcpy(turned, w + ((last_r - r * (c.stride_h // common_h)) * c.S + last_s - s * (c.stride_w // common_w)) * bytes,
-                   bytes)
+    cdef AxisPhase rows = phase_of(row, c.H, c.R, c.stride_h, c.dilation_h, c.top)
+    cdef AxisPhase cols = phase_of(col, c.W, c.S, c.stride_w, c.dilation_w, c.left)
+    cdef Py_ssize_t bytes = c.K * ITEMSIZE[c.kind], r, s
+    f[0] = Phase(turned, rows.count, cols.count, rows.taps, cols.taps, 1, 1, rows.dilation, cols.dilation, rows.before,
+                 cols.before, row, col)
+    for r in range(rows.taps):
+        for s in range(cols.taps):
+            memcpy(turned, w + ((rows.tap - r * rows.tap_step) * c.S + cols.tap - s * cols.tap_step) * bytes, bytes)
             turned += bytes
     return turned
 
@@ -220,8 +188,6 @@ cdef int depthwise_input(const Conv* c, const char* g, const char* w, char* dx) 
     cdef Job j
     cdef char* turned
     cdef char* wide = NULL
-    if c.N * c.H * c.W * c.C == 0:
-        return 0
     memset(&j, 0, sizeof(Job))
     turned = <char*>pool_alloc(c.R * c.S * c.K * item)
     j.phase = <Phase*>pool_alloc(phases * sizeof(Phase))
@@ -237,7 +203,7 @@ cdef int depthwise_input(const Conv* c, const char* g, const char* w, char* dx) 
     cdef char* free_taps = turned
     for row in range(min(c.stride_h, c.H)):
         for col in range(min(c.stride_w, c.W)):
-            free_taps = <char*>phase_of(&j.phase[j.phases], c, row, col, w, free_taps)
+            free_taps = <char*>lay_phase(&j.phase[j.phases], c, row, col, w, free_taps)
             j.phases += 1
     run_rows(&j, work(c))
     if wide != NULL:
@@ -261,7 +227,7 @@ cdef void copies_task(void* job, size_t task) noexcept nogil:
 cdef void copy_channels(const Conv* c, const char* x, char* y, bint gather) noexcept nogil:
     """Between (N, H, W, C) and (N, H, W, K): each channel m times, or with `gather` the sum of its m."""
     cdef Copies j = Copies(x, y, c.N * c.H * c.W * c.C, c.K // c.C, c.kind, gather)
-    run(copies_task, &j, ceil_div(j.n, REPEAT), <double>j.n * j.m * 0.0005)     # 2 elements a ns
+    share_tasks(copies_task, &j, ceil_div(j.n, REPEAT), <double>j.n * j.m * 0.0005)     # 2 elements a ns
 
 
 cdef char* repeated(const Conv* c, const char* x) noexcept nogil:
@@ -310,9 +276,6 @@ cdef int depthwise_weights(const Conv* c, const char* x, const char* g, char* dw
     cdef Py_ssize_t item = ITEMSIZE[c.kind], size = c.R * c.S * c.K, rows = c.N * c.P
     cdef Slopes j
     cdef char* wide = NULL
-    if rows * c.Q * c.K == 0:
-        memset(dw, 0, size * item)
-        return 0
     if c.K > c.C:
         wide = repeated(c, x)
         if wide == NULL:
@@ -325,7 +288,7 @@ cdef int depthwise_weights(const Conv* c, const char* x, const char* g, char* dw
     if j.parts == NULL:
         pool_free(wide)
         return -1
-    run(slopes_task, &j, j.chunks * j.strips, work(c))
+    share_tasks(slopes_task, &j, j.chunks * j.strips, work(c))
     if j.chunks > 1:
         K[c.kind].reduce_cols(REDUCE_SUM, j.parts, NULL, dw, j.chunks, size, size, 1)
         pool_free(j.parts)

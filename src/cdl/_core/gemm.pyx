@@ -15,6 +15,7 @@ import os
 
 from cdl._core.kernels cimport BINARY_ADD, K
 from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.sizes cimport ceil_div, even_part
 from cdl._core.tensor cimport F32, ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
 
@@ -51,15 +52,6 @@ cdef struct Plan:
     Py_ssize_t rows, columns    # of the block of one task
     Py_ssize_t grid_columns     # blocks side by side
     int status                  # -1: out of memory
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef inline Py_ssize_t even_part(Py_ssize_t total, Py_ssize_t most, Py_ssize_t multiple) noexcept nogil:
-    """The size of equal parts of at most `most` (about), rounded up to a multiple."""
-    return ceil_div(ceil_div(total, ceil_div(total, most)), multiple) * multiple
 
 
 cdef double gemm_microseconds(const Gemm* g) noexcept nogil:

@@ -19,15 +19,18 @@ from cdl._core.conv_shape cimport (INPUT, WEIGHTS, Conv, Finish, finish_elements
                                    seen_rows)
 from cdl._core.kernels cimport REDUCE_SUM, K
 from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.sizes cimport ceil_div
 from cdl._core.tensor cimport ITEMSIZE
-from cdl._core.threads cimport LARGE_SWEEP, parallel_for, sweep, task_t, threads_for
+from cdl._core.threads cimport share_tasks
+
+cdef extern from "gemm.h" nogil:
+    const Py_ssize_t PANEL "CDL_GEMM_PANEL"
 
 cdef enum:
     LANES = 16              # of the widest vector
     BLOCK = 2_000_000       # flops of a block of output rows, 10 to 20 µs: its rows of x, some 20 to 60 KB, stay in L2
     SMALL_IMAGE = 1 << 14   # values of dx that windows are added to, image by image, in L1 or near it
     CHUNKS = 32             # at most so many partial sums of a weight gradient
-    PANEL = 32              # of gemm_pack; as its columns follow one another, any number does
     # Against conv_rows, which packs w and takes one kernel row of dw at a time (bench/NOTES.md):
     FEW_CHANNELS = 4        # 1 or 3 channels: 0 to 8 % faster; 8 or 16: 0 to 3 % slower
     SHORT_RUN = 8           # dw of 1 channel 1.6 to 2.5 times as fast, of 3 channels 1.2 times, of 8 1.05
@@ -51,10 +54,6 @@ cdef struct Job:
 cdef struct Source:             # where the windows of a block are
     const char* x
     Py_ssize_t row, plane       # from one row, one plane, to the next
-
-
-cdef inline Py_ssize_t ceil_div(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return (a + b - 1) // b
 
 
 cdef Job job_of(const Conv* c, const char* x, bint planes) noexcept nogil:
@@ -143,14 +142,6 @@ cdef void forward_task(void* job, size_t task) noexcept nogil:
     pool_free(strip)
 
 
-cdef void run(task_t task, void* job, size_t tasks, double estimate) noexcept nogil:
-    cdef int threads = threads_for(estimate)
-    if estimate < LARGE_SWEEP:
-        parallel_for(task, job, tasks, threads)
-    else:
-        sweep(task, job, tasks, threads)
-
-
 cdef inline bint in_planes(Py_ssize_t filters, Py_ssize_t pixels, Py_ssize_t stride) noexcept nogil:
     """Does a row of y fill vectors of pixels better than its filters fill vectors of filters?"""
     return stride == 1 and 4 * filters * ceil_div(pixels, LANES) <= 3 * pixels * ceil_div(filters, LANES)
@@ -158,11 +149,9 @@ cdef inline bint in_planes(Py_ssize_t filters, Py_ssize_t pixels, Py_ssize_t str
 
 cdef int pixels_forward(const Conv* c, const Finish* f, const char* x, const char* w, char* y) noexcept nogil:
     cdef Job j
-    if c.N * c.P * c.Q * c.K == 0:
-        return 0
     j = job_of(c, x, in_planes(c.K, c.Q, c.stride_w))
     j.finish, j.w, j.sums, j.y = f, w, f.z if f.z != NULL else y, y
-    run(forward_task, &j, c.N * j.blocks, microseconds(c))
+    share_tasks(forward_task, &j, c.N * j.blocks, microseconds(c))
     return j.status
 
 
@@ -214,7 +203,7 @@ cdef int scatter_input(const Conv* c, const char* g, const char* w, char* dx) no
     memset(&j, 0, sizeof(Job))
     j.c, j.x, j.w, j.sums = c, g, turned, dx
     j.copied = c.top != 0 or c.left != 0 or seen_rows(c) != c.H or seen_columns(c) != c.W
-    run(scatter_task, &j, c.N, microseconds(c))
+    share_tasks(scatter_task, &j, c.N, microseconds(c))
     pool_free(turned)
     return j.status
 
@@ -239,8 +228,6 @@ cdef int planes_input(const Conv* c, const char* g, const char* w, char* dx) noe
 
 
 cdef int pixels_input(const Conv* c, const char* g, const char* w, char* dx) noexcept nogil:
-    if c.N * c.H * c.W * c.C == 0:
-        return 0
     return scatter_input(c, g, w, dx) if scatters(c) else planes_input(c, g, w, dx)
 
 
@@ -271,9 +258,6 @@ cdef void weights_task(void* job, size_t task) noexcept nogil:
 cdef int pixels_weights(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil:
     cdef Py_ssize_t size = c.R * c.S * c.C * c.K, blocks, chunks
     cdef Job j
-    if c.N * c.P * c.Q == 0:
-        memset(dw, 0, size * ITEMSIZE[c.kind])
-        return 0
     j = job_of(c, x, False)
     blocks = c.N * j.blocks
     j.w, j.chunk = g, ceil_div(blocks, CHUNKS)
@@ -281,7 +265,7 @@ cdef int pixels_weights(const Conv* c, const char* x, const char* g, char* dw) n
     j.sums = dw if chunks == 1 else <char*>pool_alloc(chunks * size * ITEMSIZE[c.kind])
     if j.sums == NULL:
         return -1
-    run(weights_task, &j, chunks, microseconds(c))
+    share_tasks(weights_task, &j, chunks, microseconds(c))
     if chunks > 1:
         if j.status == 0:
             K[c.kind].reduce_cols(REDUCE_SUM, j.sums, NULL, dw, chunks, size, size, 1)
@@ -290,7 +274,7 @@ cdef int pixels_weights(const Conv* c, const char* x, const char* g, char* dw) n
 
 
 cdef bint pixels_serves(const Conv* c, int direction) noexcept nogil:
-    if c.groups != 1 or not is_compact(c):
+    if c.groups != 1 or c.C == 0 or not is_compact(c):
         return False
     if direction == INPUT:
         return c.stride_h == 1 and in_planes(c.C, c.W, c.stride_w)

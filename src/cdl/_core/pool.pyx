@@ -7,7 +7,6 @@ first of equals in the order of memory; where that stands the forward keeps in a
 cimport cython
 from libc.string cimport memset
 
-from cdl._core.conv_shape cimport Conv
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_float, finish
 from cdl._core.kernels cimport POOL_SLACK, K, cdl_pool
@@ -18,7 +17,7 @@ from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport BOOL, ITEMSIZE, READS_NONE, Node, Tensor, new_tensor, shape_of
 from cdl._core.threads cimport run_tasks
 
-include "conv_check.pxi"
+include "image_check.pxi"
 
 cdef enum:
     PART = 1 << 17          # bytes of the larger array that a task goes through: some µs
@@ -217,13 +216,6 @@ def avg_pool2d(x, pool_size, stride, padding, bint count_include_pad):
     cdef bint whole = (w.top == 0 and w.left == 0 and <Py_ssize_t>(w.P - 1) * w.stride_h + w.R <= w.H
                        and <Py_ssize_t>(w.Q - 1) * w.stride_w + w.S <= w.W)      # no window reaches out of the image
     return finish(pool(t, &w, 1 / (<double>w.R * w.S) if whole or count_include_pad else 0), type(x) is Tensor)
-
-
-cdef int has_pixels(Tensor x, str who) except -1:
-    image_sizes(x, who)
-    if x.dims[1] == 0 or x.dims[2] == 0:
-        raise ValueError(f"{who}: the images have no pixels, x is of shape {shape_of(x)}")
-    return 0
 
 
 def global_max_pool2d(x):

@@ -9,7 +9,6 @@ from libc.math cimport floor
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from cdl._core.conv_shape cimport Conv
 from cdl._core.copy cimport contiguous
 from cdl._core.gate cimport as_float, finish
 from cdl._core.kernels cimport K
@@ -19,7 +18,7 @@ from cdl._core.tape cimport give, record, recording
 from cdl._core.tensor cimport F64, I64, ITEMSIZE, READS_NONE, Node, Tensor, new_tensor, shape_of
 from cdl._core.threads cimport run_tasks
 
-include "conv_check.pxi"
+include "image_check.pxi"
 
 cdef enum:
     PART = 1 << 15          # bytes of the rows of a task: some µs
@@ -143,12 +142,6 @@ cdef Tensor bilinear(Tensor x, Py_ssize_t high, Py_ssize_t wide):
 
 
 # --- for Python -------------------------------------------------------------------------------------------------------
-cdef int has_pixels(Tensor x, str who) except -1:
-    if x.dims[1] == 0 or x.dims[2] == 0:
-        raise ValueError(f"{who}: the images have no pixels, x is of shape {shape_of(x)}")
-    return 0
-
-
 def resize(images, size):
     """Bilinear; see `cdl.ops.resize`."""
     cdef Tensor x = as_float(images, "resize"), y

@@ -13,17 +13,21 @@ cdef enum:
     LARGE_SWEEP = 20    # µs from which on it is one: of 100,000 elements of float32, three arrays fill an L2 of 1 MB
 
 
-# The loop of an op, called with the GIL held: it is released (40 ns) only where the work is worth it.
+# The loop of an op, on as many threads as it is worth.
+cdef inline void share_tasks(task_t task, void* job, size_t tasks, double microseconds) noexcept nogil:
+    cdef int threads = threads_for(microseconds)
+    if microseconds < LARGE_SWEEP:
+        parallel_for(task, job, tasks, threads)
+    else:
+        sweep(task, job, tasks, threads)
+
+
+# The same, called with the GIL held: it is released (40 ns) only where the work is worth it.
 cdef inline void run_tasks(task_t task, void* job, size_t tasks, double microseconds) noexcept:
     cdef size_t t
-    cdef int threads
     if microseconds < 4:
         for t in range(tasks):
             task(job, t)
         return
-    threads = threads_for(microseconds)
     with nogil:
-        if microseconds < LARGE_SWEEP:
-            parallel_for(task, job, tasks, threads)
-        else:
-            sweep(task, job, tasks, threads)
+        share_tasks(task, job, tasks, microseconds)

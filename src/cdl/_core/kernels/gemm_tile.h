@@ -1,4 +1,5 @@
-/* The register tile of a matrix product: gemm.c drives it along matrices, conv_rows.c along the rows of images. */
+/* The register tile of a matrix product: gemm.c drives it along matrices, conv_rows.c along the rows of images;
+ * pixels.c has a tile of its own, of the same parts. */
 #ifndef CDL_GEMM_TILE_H
 #define CDL_GEMM_TILE_H
 #include "gemm.h"

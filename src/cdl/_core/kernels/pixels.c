@@ -2,37 +2,13 @@
  * fill the lanes these hold filters, and a value of x is a factor of several vectors of them. A row of the window is
  * one run of neighbouring values, S C of them, so a window is `rows` runs (rows x taps runs of C where it is dilated).
  */
-#include "vec.h"
-
-/* As in gemm.c: pixels of a tile one or two vectors of filters wide, and of one four wide. The sums, a row of w and one
- * value of x must fit the registers. */
-#if defined(__AVX512F__)
-#define PIXELS 14
-#define PIXELS_OF_4 6
-#elif defined(__aarch64__)
-#define PIXELS 8
-#define PIXELS_OF_4 4
-#else
-#define PIXELS 6
-#define PIXELS_OF_4 2
-#endif
-#define MAX_WIDTH 4
+#include "gemm_tile.h"
 
 typedef struct {
     size_t rows, taps, run;
     ptrdiff_t x_row, x_tap, x_col; /* from a row of runs to the next, from a run, from an output pixel */
     size_t filters, lanes;         /* of y and w; those in a tile one vector wide */
 } window;
-
-VEC vec load(const real *p, const size_t width, size_t v, size_t lanes) {
-    if (width > 1)
-        return v_load(p + v * VLEN);
-#ifdef __AVX512F__
-    return v_load_part(p, lanes); /* a mask costs nothing here, a branch would */
-#else
-    return v_load_n(p, lanes);
-#endif
-}
 
 VEC void store(real *p, vec a, const size_t width, size_t v, size_t lanes) {
     if (width > 1)
@@ -41,76 +17,34 @@ VEC void store(real *p, vec a, const size_t width, size_t v, size_t lanes) {
         v_store_n(p, a, lanes);
 }
 
-/* a b + sum in place; gcc's own choice of forms copies and spills, as in gemm.c */
-VEC vec add_product(vec sum, vec a, vec b) {
-#if defined(__AVX512F__) && defined(CDL_REAL_f32)
-    __asm__("vfmadd231ps %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-#elif defined(__AVX512F__)
-    __asm__("vfmadd231pd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
-    return sum;
-#else
-    return sum + a * b;
-#endif
-}
-
-/* Five pixels from one pointer: 0, 1, 2, 3 and 4 steps are what x86 addresses from two registers. The empty asm hides
- * from gcc how the pointers are related; left alone it keeps an offset for each pixel and spills most. */
-#define GROUPS ((PIXELS + 4) / 5)
-typedef struct {
-    const char *group[GROUPS];
-    ptrdiff_t step, step3;
-} pixels_of_x;
-
-VEC pixels_of_x first_pixels(const size_t pixels, const window *k, const real *x) {
-    pixels_of_x p = {{(const char *)x}, k->x_col * (ptrdiff_t)sizeof(real), 3 * k->x_col * (ptrdiff_t)sizeof(real)};
-    __asm__("" : "+r"(p.step), "+r"(p.step3));
-#pragma GCC unroll 4
-    for (size_t g = 1; g * 5 < pixels; g++) {
-        p.group[g] = p.group[0] + (ptrdiff_t)g * 5 * p.step;
-        __asm__("" : "+r"(p.group[g]));
-    }
-    return p;
-}
-
-VEC void advance(pixels_of_x *p, const size_t pixels, ptrdiff_t bytes) {
-#pragma GCC unroll 4
-    for (size_t g = 0; g * 5 < pixels; g++)
-        p->group[g] += bytes;
-}
-
-VEC real value_of(const pixels_of_x *p, const size_t i) {
-    const ptrdiff_t steps[] = {0, p->step, 2 * p->step, p->step3, 4 * p->step};
-    return *(const real *)(p->group[i / 5] + steps[i % 5]);
-}
-
 /* `pixels` x `width` vectors of filters; both are constants in every caller, so the sums live in registers. */
-VEC void tile(const size_t pixels, const size_t width, const window *k, const real *x, const real *w, const real *bias,
-              real *y) {
-    vec sum[PIXELS][MAX_WIDTH];
+VEC void pixels_tile(const size_t pixels, const size_t width, const window *k, const real *x, const real *w,
+                     const real *bias, real *y) {
+    vec sum[ROWS][MAX_WIDTH];
 #pragma GCC unroll 14
     for (size_t i = 0; i < pixels; i++)
 #pragma GCC unroll 4
         for (size_t v = 0; v < width; v++)
-            sum[i][v] = i ? sum[0][v] : bias ? load(bias, width, v, k->lanes) : v_set(0);
-    pixels_of_x p = first_pixels(pixels, k, x);
+            sum[i][v] = i ? sum[0][v] : bias ? load_tile(bias, v, width, k->lanes) : v_set(0);
+    const tile_args first = {.a = x, .a_row = k->x_col};
+    rows_of_a p = first_rows(pixels, ANY, &first);
     const ptrdiff_t run = (ptrdiff_t)(k->run * sizeof(real)), next_tap = k->x_tap * (ptrdiff_t)sizeof(real) - run;
     const ptrdiff_t next_row = (k->x_row - (ptrdiff_t)k->taps * k->x_tap) * (ptrdiff_t)sizeof(real);
-    for (size_t r = k->rows; r > 0; r--, advance(&p, pixels, next_row))
-        for (size_t s = k->taps; s > 0; s--, advance(&p, pixels, next_tap))
+    for (size_t r = k->rows; r > 0; r--, advance(&p, pixels, ANY, next_row))
+        for (size_t s = k->taps; s > 0; s--, advance(&p, pixels, ANY, next_tap))
             for (size_t j = k->run; j > 0; j--, w += k->filters) {
                 vec row[MAX_WIDTH];
 #pragma GCC unroll 4
                 for (size_t v = 0; v < width; v++)
-                    row[v] = load(w, width, v, k->lanes);
+                    row[v] = load_tile(w, v, width, k->lanes);
 #pragma GCC unroll 14
                 for (size_t i = 0; i < pixels; i++) {
-                    const vec value = v_set(value_of(&p, i));
+                    const vec value = v_set(element_of_a(&p, ANY, i, 0));
 #pragma GCC unroll 4
                     for (size_t v = 0; v < width; v++)
                         sum[i][v] = add_product(sum[i][v], value, row[v]);
                 }
-                advance(&p, pixels, sizeof(real));
+                advance(&p, pixels, ANY, sizeof(real));
             }
 #pragma GCC unroll 14
     for (size_t i = 0; i < pixels; i++, y += k->filters)
@@ -119,10 +53,10 @@ VEC void tile(const size_t pixels, const size_t width, const window *k, const re
             store(y, sum[i][v], width, v, k->lanes);
 }
 
-typedef void tile_kernel(const window *k, const real *x, const real *w, const real *bias, real *y);
+typedef void pixels_kernel(const window *k, const real *x, const real *w, const real *bias, real *y);
 #define TILE(pixels, width)                                                                                            \
     static void tile_##pixels##x##width(const window *k, const real *x, const real *w, const real *bias, real *y) {    \
-        tile(pixels, width, k, x, w, bias, y);                                                                         \
+        pixels_tile(pixels, width, k, x, w, bias, y);                                                                  \
     }
 #define ENTRY(pixels, width) tile_##pixels##x##width,
 #if defined(__AVX512F__)
@@ -145,8 +79,8 @@ typedef void tile_kernel(const window *k, const real *x, const real *w, const re
 EACH_OF(TILE, 1)
 EACH_OF(TILE, 2)
 EACH_OF_4(TILE)
-static tile_kernel *const of_1[] = {EACH_OF(ENTRY, 1)}, *const of_2[] = {EACH_OF(ENTRY, 2)},
-                          *const of_4[] = {EACH_OF_4(ENTRY)};
+static pixels_kernel *const of_1[] = {EACH_OF(ENTRY, 1)}, *const of_2[] = {EACH_OF(ENTRY, 2)},
+                            *const of_4[] = {EACH_OF_4(ENTRY)};
 
 /* n pixels of a row of y (n, filters): y[i][k] = bias[k] + sum over r < rows, s < taps, j < run of
  * x[i x_col + r x_row + s x_tap + j] w[(r taps + s) run + j][k], w (rows taps run, filters); bias may be NULL. y
@@ -157,8 +91,8 @@ void KERNEL(pixels_forward)(const void *x_, const void *w_, const void *bias_, v
     window k = {rows, taps, run, x_row, x_tap, x_col, filters, VLEN};
     for (size_t f = 0, columns; f < filters; f += columns) {
         const size_t left = filters - f, width = left >= 4 * VLEN ? 4 : left >= 2 * VLEN ? 2 : 1;
-        tile_kernel *const *kernels = width == 4 ? of_4 : width == 2 ? of_2 : of_1;
-        const size_t most = width == 4 ? PIXELS_OF_4 : PIXELS, tiles = (n + most - 1) / most;
+        pixels_kernel *const *kernels = width == 4 ? of_4 : width == 2 ? of_2 : of_1;
+        const size_t most = width == 4 ? ROWS_OF_4 : ROWS, tiles = (n + most - 1) / most;
         columns = width * VLEN < left ? width * VLEN : left;
         k.lanes = columns;
         for (size_t t = 0, i = 0; t < tiles; t++) {
@@ -193,7 +127,7 @@ VEC void weights_tile(const size_t high, const size_t wide, const size_t width, 
             vec row[MAX_WIDTH];
 #pragma GCC unroll 4
             for (size_t v = 0; v < width; v++)
-                row[v] = load(slope, width, v, k->lanes);
+                row[v] = load_tile(slope, v, width, k->lanes);
 #pragma GCC unroll 28
             for (size_t j = 0; j < high * wide; j++) {
                 const vec value = v_set(at[(ptrdiff_t)(j / wide) * k->x_row + (ptrdiff_t)(j % wide)]);
@@ -208,7 +142,7 @@ VEC void weights_tile(const size_t high, const size_t wide, const size_t width, 
         real *to = dw + (j / wide * k->dw_row + j % wide) * k->filters;
 #pragma GCC unroll 4
         for (size_t v = 0; v < width; v++)
-            store(to, load(to, width, v, k->lanes) + sum[j][v], width, v, k->lanes);
+            store(to, load_tile(to, v, width, k->lanes) + sum[j][v], width, v, k->lanes);
     }
 }
 
@@ -267,7 +201,7 @@ void KERNEL(pixels_weights)(const void *x_, const void *g_, void *dw_, size_t pi
     sweep k = {pixel_rows, n, x_down, g_down, x_col, x_row, taps * run, filters, VLEN};
     for (size_t f = 0, columns; f < filters; f += columns) {
         const size_t left = filters - f, width = left >= 4 * VLEN ? 4 : left >= 2 * VLEN ? 2 : 1;
-        const size_t most = width == 4 ? PIXELS_OF_4 : PIXELS, parts = (run + most - 1) / most;
+        const size_t most = width == 4 ? ROWS_OF_4 : ROWS, parts = (run + most - 1) / most;
         columns = width * VLEN < left ? width * VLEN : left;
         k.lanes = columns;
         for (size_t s = 0; s < taps; s++)
