@@ -11,10 +11,6 @@
 
 static char *page[4];
 
-static size_t below(size_t n) {
-    return (size_t)uniform(0, (double)n);
-}
-
 /* n elements of a picture, bytes or reals in [0, 1), in guarded memory */
 static void *pixels(size_t n, int bytes, int at_end) {
     if (bytes) {

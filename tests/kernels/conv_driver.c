@@ -10,10 +10,6 @@
 #include "kernels.def"
 #undef KERNEL_ROW
 
-static size_t below(size_t n) {
-    return (size_t)uniform(0, (double)n);
-}
-
 static real element(const cdl_windows *w, const real *x, size_t row, size_t column) {
     const size_t q = row % w->Q, p = row / w->Q % w->P, n = row / w->Q / w->P;
     const size_t c = column % w->channels, s = column / w->channels % w->S, r = column / w->channels / w->S;

@@ -9,17 +9,6 @@
 #include "kernels.def"
 #undef KERNEL_ROW
 
-static size_t below(size_t n) {
-    return (size_t)uniform(0, (double)n);
-}
-
-static real *integers(char *memory, size_t n, int at_end) {
-    real *p = placed(memory, n, at_end);
-    for (size_t i = 0; i < n; i++)
-        p[i] = (real)below(9) - 4;
-    return p;
-}
-
 static char *memory[4];
 
 /* A call of both kernels: windows of `rows` x `taps` pixels out of an image of `high` x `across`. */

@@ -29,6 +29,11 @@ static inline double uniform(double low, double high) {
     return low + (high - low) * ((double)(state >> 11) * 0x1p-53);
 }
 
+/* 0, 1, ... n - 1 */
+static inline size_t below(size_t n) {
+    return (size_t)uniform(0, (double)n);
+}
+
 static inline void check(int good, const char *what) {
     if (!good)
         failures++, printf("FAILED %s\n", what);
@@ -68,4 +73,12 @@ static inline char *guarded(void) {
 /* n elements at the start (at_end = 0) or the end (1) of guarded memory */
 static inline real *placed(char *memory, size_t n, int at_end) {
     return (real *)(memory + (at_end ? GUARDED_BYTES - n * sizeof(real) : 0));
+}
+
+/* n of them with small integers, of which every sum is exact */
+static inline real *integers(char *memory, size_t n, int at_end) {
+    real *p = placed(memory, n, at_end);
+    for (size_t i = 0; i < n; i++)
+        p[i] = (real)below(9) - 4;
+    return p;
 }
