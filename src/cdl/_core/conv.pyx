@@ -16,7 +16,7 @@ from cdl._core.cast cimport cast
 from cdl._core.conv_phases cimport phases_input
 from cdl._core.conv_rows cimport rows_forward, rows_serve, rows_weights
 from cdl._core.conv_shape cimport FORWARD, INPUT, WEIGHTS, Conv, Finish, Kernel, finish_elements, kernel_of
-from cdl._core.conv_windows cimport windows_forward, windows_weights
+from cdl._core.conv_windows cimport FEW_PIXELS, windows_forward, windows_weights
 from cdl._core.copy cimport contiguous
 from cdl._core.dense cimport act_of, plain, through_activation
 from cdl._core.depthwise cimport depthwise_forward, depthwise_input, depthwise_serves, depthwise_weights
@@ -35,8 +35,7 @@ include "conv_check.pxi"
 
 cdef enum:
     WHOLE_TILES = 14    # pixels in a row: then even products go by conv_rows, which has 3 to 10 % less to copy
-    NARROW_PIXELS = 224     # in all, and …
-    NARROW_BYTES = 1 << 20  # … weights that come from memory: conv_windows reads them as a stream
+    LARGE_WEIGHTS = 1 << 20     # bytes that come from memory: for few pixels conv_windows reads them as a stream
 
 
 # --- the choice -------------------------------------------------------------------------------------------------------
@@ -48,7 +47,7 @@ cdef inline bint is_product(const Conv* c) noexcept nogil:
 
 cdef inline bint is_narrow(const Conv* c) noexcept nogil:
     """Are there so few pixels and so large weights that the way of the weights counts?"""
-    return c.N * c.P * c.Q <= NARROW_PIXELS and c.C * c.K * ITEMSIZE[c.kind] >= NARROW_BYTES
+    return c.N * c.P * c.Q < FEW_PIXELS and c.C * c.K * ITEMSIZE[c.kind] >= LARGE_WEIGHTS
 
 
 cdef struct Rest:

@@ -6,6 +6,9 @@ from cdl._core.tensor cimport ITEMSIZE
 cdef extern from "gemm.h" nogil:
     const Py_ssize_t PANEL "CDL_GEMM_PANEL"
 
+cdef enum:
+    FEW_PIXELS = 224    # for fewer the weights are packed a slab at a time, which is multiplied while it is in L2
+
 cdef int windows_forward(const Conv* c, const Kernel* w, const Finish* f, const char* x, char* y) noexcept nogil
 cdef int windows_weights(const Conv* c, const char* x, const char* g, char* dw) noexcept nogil
 

@@ -18,7 +18,6 @@ cdef enum:
     GROUP_BYTES = 3 << 18       # of the weights that all windows of a block pass by before the next
     FINISHED_ROWS = 28          # two tiles: still in L1 when the activation is applied
     ROWS = 14                   # of a tile, in the widest instruction set
-    FEW_PIXELS = 224            # for fewer the weights are packed a slab at a time, which is multiplied while it is in L2
     SLAB_BYTES = 5 << 17        # of such a slab …
     SLAB_COLUMNS = 512          # … which is read in runs of so many columns: 2 KB or more stream from memory
     GRADIENT_BYTES = 3 << 18    # of a block of dw, which stays in L2 while the pixels pass by

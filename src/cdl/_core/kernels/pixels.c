@@ -60,26 +60,16 @@ typedef void pixels_kernel(const window *k, const real *x, const real *w, const 
     }
 #define ENTRY(pixels, width) tile_##pixels##x##width,
 #if defined(__AVX512F__)
-#define EACH_OF(X, width)                                                                                              \
-    X(1, width)                                                                                                        \
-    X(2, width)                                                                                                        \
-    X(3, width)                                                                                                        \
-    X(4, width)                                                                                                        \
-    X(5, width)                                                                                                        \
-    X(6, width) X(7, width) X(8, width) X(9, width) X(10, width) X(11, width) X(12, width) X(13, width) X(14, width)
 #define EACH_OF_4(X) X(1, 4) X(2, 4) X(3, 4) X(4, 4) X(5, 4) X(6, 4)
 #elif defined(__aarch64__)
-#define EACH_OF(X, width)                                                                                              \
-    X(1, width) X(2, width) X(3, width) X(4, width) X(5, width) X(6, width) X(7, width) X(8, width)
 #define EACH_OF_4(X) X(1, 4) X(2, 4) X(3, 4) X(4, 4)
 #else
-#define EACH_OF(X, width) X(1, width) X(2, width) X(3, width) X(4, width) X(5, width) X(6, width)
 #define EACH_OF_4(X) X(1, 4) X(2, 4)
 #endif
-EACH_OF(TILE, 1)
-EACH_OF(TILE, 2)
+EACH_ROW(TILE, 1)
+EACH_ROW(TILE, 2)
 EACH_OF_4(TILE)
-static pixels_kernel *const of_1[] = {EACH_OF(ENTRY, 1)}, *const of_2[] = {EACH_OF(ENTRY, 2)},
+static pixels_kernel *const of_1[] = {EACH_ROW(ENTRY, 1)}, *const of_2[] = {EACH_ROW(ENTRY, 2)},
                             *const of_4[] = {EACH_OF_4(ENTRY)};
 
 /* n pixels of a row of y (n, filters): y[i][k] = bias[k] + sum over r < rows, s < taps, j < run of
@@ -153,11 +143,11 @@ typedef void weights_kernel(const sweep *k, const real *x, const real *g, real *
     }
 #define WEIGHTS(wide, width) WEIGHTS_OF(1, wide, width)
 #define WEIGHTS_ENTRY(wide, width) weights_1x##wide##x##width,
-EACH_OF(WEIGHTS, 1)
-EACH_OF(WEIGHTS, 2)
+EACH_ROW(WEIGHTS, 1)
+EACH_ROW(WEIGHTS, 2)
 EACH_OF_4(WEIGHTS)
-static weights_kernel *const weights_of_1[] = {EACH_OF(WEIGHTS_ENTRY, 1)},
-                             *const weights_of_2[] = {EACH_OF(WEIGHTS_ENTRY, 2)},
+static weights_kernel *const weights_of_1[] = {EACH_ROW(WEIGHTS_ENTRY, 1)},
+                             *const weights_of_2[] = {EACH_ROW(WEIGHTS_ENTRY, 2)},
                              *const weights_of_4[] = {EACH_OF_4(WEIGHTS_ENTRY)};
 #if defined(__AVX512F__)
 /* Short runs, of one or a few channels, have too few sums to hide the latency of a multiply-add: several rows at once.
