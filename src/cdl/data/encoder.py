@@ -1,5 +1,4 @@
 """Turning a table's columns into numbers a network can be trained on."""
-import difflib
 import re
 from typing import NamedTuple
 
@@ -180,6 +179,8 @@ class TableEncoder:
 
     def _require(self, table, name):
         if name not in table.columns:
+            import difflib  # only for messages: `import cdl` is quicker without it
+
             near = difflib.get_close_matches(name, table.names, 1)
             meant = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"{table.path}: no column {name!r}{meant} (columns: {', '.join(table.names)})")

@@ -1,4 +1,5 @@
 """Mini-batches, of arrays in memory or of samples that are read when their turn comes, prepared by a thread ahead of use."""
+import atexit
 import inspect
 import operator
 import os
@@ -124,6 +125,16 @@ def _prefetched(work, count):
     """The batches of `work`, made by a thread that is at most `count` ahead."""
     made, changed, process = deque(), threading.Condition(), os.getpid()
     thread = threading.Thread(target=_produce, args=(work, made, changed, count), name="cdl.data.Loader", daemon=True)
+
+    def end():
+        work.stop.set()
+        # Another process has no such thread; and the thread itself may be where the garbage is collected
+        if os.getpid() == process and thread.ident not in (None, threading.get_ident()):
+            with changed:
+                changed.notify()
+            thread.join()       # no longer than one sample or one transform takes
+
+    atexit.register(end)        # what is still under way then: once the interpreter ends, its thread could not be joined
     try:
         thread.start()
         while True:
@@ -144,12 +155,8 @@ def _prefetched(work, count):
             finally:
                 del value       # the caller may be done with a batch before the next is there; an error would hold itself
     finally:
-        work.stop.set()
-        # Another process has no such thread; and the thread itself may be where the garbage is collected
-        if os.getpid() == process and thread.ident not in (None, threading.get_ident()):
-            with changed:
-                changed.notify()
-            thread.join()       # no longer than one sample or one transform takes
+        atexit.unregister(end)
+        end()
 
 
 def _produce(work, made, changed, count):

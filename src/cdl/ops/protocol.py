@@ -4,7 +4,6 @@ Every ops module has a table `NUMPY` of what it differentiates (together: DIFFER
 derivative or a zero one, and how the options out=, dtype= and where= are taken. What is in no table is refused with
 TypeError: a Tensor never becomes an object array, and no gradient is lost silently.
 """
-import difflib
 import functools
 import inspect
 
@@ -95,6 +94,8 @@ def _names():
 
 
 def _refuse(name):
+    import difflib  # only for messages: `import cdl` is quicker without it
+
     last = {known.rpartition(".")[2]: known for known in _names()}
     near = difflib.get_close_matches(name.rpartition(".")[2], last, n=1, cutoff=0.5)
     hint = f"the nearest that is: {last[near[0]]}; " if near else ""

@@ -1,6 +1,5 @@
 """The line that shows how far a training run is."""
 import math
-import shutil
 import sys
 import time
 
@@ -128,6 +127,8 @@ class Progress:
 
     def _rewrite(self, line, end=""):
         if not end:  # a line that wraps could not be rewritten; the last one may wrap, so that no figure is lost
+            import shutil  # here, not at the top: with what it needs it is a tenth of the time that `import cdl` takes
+
             line = line[:shutil.get_terminal_size().columns - 1]
         self._write("\r" + line.ljust(self._width) + end)
         self._width = len(line)
