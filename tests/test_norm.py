@@ -17,7 +17,7 @@ def standard(x, axes, eps=1e-5):
 NORMS = {
     "batch": (cdl.batch_norm, lambda x: standard(x, 0)),
     "layer": (cdl.layer_norm, lambda x: standard(x, -1)),
-    "group": (lambda x: cdl.group_norm(x[None], 8)[0],
+    "group": (lambda x: cdl.ops.group_norm(x[None], 8)[0],
               lambda x: standard(x.reshape(len(x), 8, -1), (0, 2)).reshape(x.shape)),
 }
 
@@ -228,7 +228,7 @@ def test_a_second_backward_gives_the_same():
 
 def test_a_change_between_forward_and_backward_is_found():
     x = cdl.Tensor(rng.standard_normal((6, 3)), requires_grad=True)
-    for op in (cdl.batch_norm, cdl.layer_norm, cdl.rms_norm):
+    for op in (cdl.batch_norm, cdl.layer_norm, cdl.ops.rms_norm):
         y = op(x)
         with cdl.no_grad():
             x += 1
@@ -239,8 +239,8 @@ def test_a_change_between_forward_and_backward_is_found():
 def test_bits_do_not_depend_on_threads():
     def run():
         found = []
-        for shape, op in (((20000, 48), cdl.batch_norm), ((12, 40, 40, 48), lambda *a: cdl.group_norm(a[0], 6, *a[1:])),
-                          ((3, 120, 120, 48), lambda *a: cdl.group_norm(a[0], 6, *a[1:])), ((9000, 48), cdl.layer_norm)):
+        for shape, op in (((20000, 48), cdl.batch_norm), ((12, 40, 40, 48), lambda *a: cdl.ops.group_norm(a[0], 6, *a[1:])),
+                          ((3, 120, 120, 48), lambda *a: cdl.ops.group_norm(a[0], 6, *a[1:])), ((9000, 48), cdl.layer_norm)):
             draw = np.random.default_rng(1)
             t = [cdl.Tensor(draw.standard_normal(s).astype(np.float32), requires_grad=True) for s in (shape, 48, 48)]
             y = op(*t)
@@ -343,7 +343,7 @@ def test_agrees_with_torch(shape, groups):
         y = cdl.batch_norm(*ours, running_mean=mean, running_var=var)
         z = torch.nn.functional.batch_norm(theirs[0], t_mean, t_var, *theirs[1:], training=True)
     else:
-        y = cdl.group_norm(ours[0], groups, *ours[1:])
+        y = cdl.ops.group_norm(ours[0], groups, *ours[1:])
         z = torch.nn.functional.group_norm(theirs[0], groups, *theirs[1:])
     y.backward(g)
     z.backward(torch.tensor(np.moveaxis(g, -1, 1)))

@@ -440,7 +440,7 @@ cdef Tensor groups_of_rows(Tensor x, Tensor gamma, Tensor beta, Py_ssize_t group
 
 
 def group_norm(x, gamma, beta, Py_ssize_t groups, double eps):
-    """See `cdl.group_norm`."""
+    """See `cdl.ops.group_norm`."""
     cdef Tensor t = as_channels(x, "group_norm"), slope, base, stat
     cdef Py_ssize_t channels = t.dims[t.ndim - 1]
     cdef int kind = t.kind

@@ -84,13 +84,13 @@ def resize(d):
 
 def unary(d):
     """The function."""
-    f, x = getattr(cdl, d.op), cdl.Tensor(d.x)
+    f, x = getattr(cdl.ops, d.op), cdl.Tensor(d.x)
     return lambda: f(x), lambda: [f(x).data]
 
 
 def unary_grad(d):
     """The function and .backward(g)."""
-    f, x = getattr(cdl, d.op), cdl.Tensor(d.x, requires_grad=True)
+    f, x = getattr(cdl.ops, d.op), cdl.Tensor(d.x, requires_grad=True)
 
     def run():
         x.grad = None
@@ -107,7 +107,7 @@ def unary_grad(d):
 def norm_grad(d):
     """The function and .backward(g)."""
     x, w, b = (cdl.Tensor(a, requires_grad=True) for a in (d.x, d.w, d.b))
-    g, f = cdl.Tensor(d.g), getattr(cdl, d.op)
+    g, f = cdl.Tensor(d.g), getattr(cdl.ops, d.op)
 
     def run():
         x.grad = w.grad = b.grad = None
@@ -176,7 +176,7 @@ def prelu(d):
 
     def run():
         x.grad = slope.grad = None
-        y = cdl.prelu(x, slope)
+        y = cdl.ops.prelu(x, slope)
         y.backward(g)
         return y
 

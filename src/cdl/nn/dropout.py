@@ -52,7 +52,7 @@ class Dropout(Layer):
 
 
 class AlphaDropout(Dropout):
-    """Dropout for networks with SELU, which keeps mean 0 and variance 1; see `cdl.alpha_dropout`.
+    """Dropout for networks with SELU, which keeps mean 0 and variance 1; see `cdl.ops.alpha_dropout`.
 
     Parameters as in Dropout.
 
@@ -71,7 +71,7 @@ class AlphaDropout(Dropout):
 
 
 class SpatialDropout(Dropout):
-    """Dropout of whole channels of x (N, …, channels); see `cdl.spatial_dropout`.
+    """Dropout of whole channels of x (N, …, channels); see `cdl.ops.spatial_dropout`.
 
     Parameters as in Dropout.
 

@@ -189,7 +189,7 @@ class LayerNorm(_Norm):
 
 
 class RMSNorm(LayerNorm):
-    """weight * x / sqrt(mean(x²) + eps), of each sample over its last axis or axes; see `cdl.rms_norm`.
+    """weight * x / sqrt(mean(x²) + eps), of each sample over its last axis or axes; see `cdl.ops.rms_norm`.
 
     Parameters
     ----------
@@ -224,7 +224,7 @@ class RMSNorm(LayerNorm):
 
 
 class GroupNorm(_Norm):
-    """weight * (x - mean) / sqrt(var + eps) + bias, per sample and group of channels; see `cdl.group_norm`.
+    """weight * (x - mean) / sqrt(var + eps) + bias, per sample and group of channels; see `cdl.ops.group_norm`.
 
     Parameters
     ----------

@@ -52,5 +52,8 @@ _AS_IN_NUMPY = {
     "multiply", "negative", "outer", "reciprocal", "round", "sign", "squeeze", "subtract", "swapaxes", "tensordot",
 }
 # What layers are made of; a model names the layers.
-_FOR_LAYERS = {"conv1d", "conv2d", "conv_transpose2d", *_pool.__all__, *_resize.__all__}
+_FOR_LAYERS = {
+    "alpha_dropout", "conv1d", "conv2d", "conv_transpose2d", "group_norm", "hard_sigmoid", "hard_swish", "hard_tanh",
+    "log_sigmoid", "prelu", "relu6", "rms_norm", "spatial_dropout", *_pool.__all__, *_resize.__all__,
+}
 __all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY | _FOR_LAYERS]

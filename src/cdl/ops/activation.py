@@ -36,7 +36,7 @@ def relu6(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.relu6([-1.0, 3.0, 8.0])
+    >>> cdl.ops.relu6([-1.0, 3.0, 8.0])
     array([0., 3., 6.])
     """
     return _RELU6(x)
@@ -86,7 +86,7 @@ def prelu(x, slope):
     Examples
     --------
     >>> import cdl
-    >>> cdl.prelu([[-1.0, -1.0], [2.0, 2.0]], [0.5, 0.25])
+    >>> cdl.ops.prelu([[-1.0, -1.0], [2.0, 2.0]], [0.5, 0.25])
     array([[-0.5 , -0.25],
            [ 2.  ,  2.  ]])
     """
@@ -130,7 +130,7 @@ def log_sigmoid(x):
     Examples
     --------
     >>> import cdl
-    >>> float(cdl.log_sigmoid(-1000.0))
+    >>> float(cdl.ops.log_sigmoid(-1000.0))
     -1000.0
     """
     return _LOG_SIGMOID(x)
@@ -195,7 +195,7 @@ def hard_tanh(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.hard_tanh([-2.0, 0.5])
+    >>> cdl.ops.hard_tanh([-2.0, 0.5])
     array([-1. ,  0.5])
     """
     return _HARD_TANH(x)
@@ -210,7 +210,7 @@ def hard_sigmoid(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.hard_sigmoid([-4.0, 0.0, 4.0])
+    >>> cdl.ops.hard_sigmoid([-4.0, 0.0, 4.0])
     array([0. , 0.5, 1. ])
     """
     return _HARD_SIGMOID(x)
@@ -225,7 +225,7 @@ def hard_swish(x):
     Examples
     --------
     >>> import cdl
-    >>> cdl.hard_swish([-4.0, 0.0, 4.0])
+    >>> cdl.ops.hard_swish([-4.0, 0.0, 4.0])
     array([-0.,  0.,  4.])
     """
     return _HARD_SWISH(x)

@@ -80,7 +80,7 @@ def alpha_dropout(x, drop_prob, training=True, *, rng=None):
     Examples
     --------
     >>> import cdl
-    >>> cdl.alpha_dropout([0.0, 0.0, 0.0, 0.0, 0.0], 0.5, rng=1).round(3)
+    >>> cdl.ops.alpha_dropout([0.0, 0.0, 0.0, 0.0, 0.0], 0.5, rng=1).round(3)
     array([-0.779,  0.779,  0.779, -0.779, -0.779])
     """
     check_drop_prob(drop_prob, "alpha_dropout")
@@ -110,7 +110,7 @@ def spatial_dropout(x, drop_prob, training=True, *, rng=None):
     --------
     >>> import numpy as np
     >>> import cdl
-    >>> cdl.spatial_dropout(np.ones((1, 2, 5)), 0.5, rng=1)
+    >>> cdl.ops.spatial_dropout(np.ones((1, 2, 5)), 0.5, rng=1)
     array([[[0., 2., 2., 0., 0.],
             [0., 2., 2., 0., 0.]]])
     """

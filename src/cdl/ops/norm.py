@@ -122,7 +122,7 @@ def rms_norm(x, gamma=None, *, eps=1e-6, axes=1):
     Examples
     --------
     >>> import cdl
-    >>> cdl.rms_norm([[3.0, 3.0, 3.0, 3.0]]).round(2)
+    >>> cdl.ops.rms_norm([[3.0, 3.0, 3.0, 3.0]]).round(2)
     array([[1., 1., 1., 1.]])
     """
     return _row_norm("rms_norm", x, gamma, None, axes, eps, False)
@@ -163,7 +163,7 @@ def group_norm(x, groups, gamma=None, beta=None, *, eps=1e-5):
     Examples
     --------
     >>> import cdl
-    >>> cdl.group_norm([[1.0, 3.0, 10.0, 30.0]], 2).round(2)
+    >>> cdl.ops.group_norm([[1.0, 3.0, 10.0, 30.0]], 2).round(2)
     array([[-1.,  1., -1.,  1.]])
     """
     return _group_norm(x, gamma, beta, groups, eps)
