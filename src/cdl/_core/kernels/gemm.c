@@ -23,6 +23,36 @@ static tile_kernel *const full[][ROWS] = {
 static tile_kernel *const wide[][ROWS_OF_4] = {
     {EACH_OF_4_OR_8(ENTRY_ANY)}, {EACH_OF_4_OR_8(ENTRY_ALONG)}, {EACH_OF_4_OR_8(ENTRY_ACROSS)}};
 
+#if defined(__AVX512F__)
+#define AHEAD 4096 /* bytes: b is fetched from L2 into L1 (400 x 120: 1.7 -> 1.4 us) */
+
+/* One row of fewer columns than the widest tile has, as that tile with masks, which are for nothing here: 8 sums hide
+ * the latency of a multiply-add for which two at a time wait (400 x 120: 2.4 -> 1.7 us). */
+static void part_of_row(const tile_args *t, ptrdiff_t a_col) {
+    vec sum[MAX_WIDTH];
+    size_t lanes[MAX_WIDTH];
+    const real *a = t->a, *b = t->b;
+#pragma GCC unroll 8
+    for (size_t w = 0; w < MAX_WIDTH; w++) {
+        lanes[w] = t->lanes <= w * VLEN ? 0 : t->lanes < (w + 1) * VLEN ? t->lanes - w * VLEN : VLEN;
+        sum[w] = t->bias ? v_load_part(t->bias + w * VLEN, lanes[w]) : v_set(0);
+        if (t->accumulate)
+            sum[w] = v_load_part(t->c + w * VLEN, lanes[w]) + sum[w];
+    }
+    for (size_t k = t->k; k > 0; k--, a += a_col, b += t->b_row) {
+        const vec value = v_set(*a);
+#pragma GCC unroll 8
+        for (size_t w = 0; w < MAX_WIDTH; w++) {
+            __builtin_prefetch((const char *)(b + w * VLEN) + AHEAD, 0, 3);
+            sum[w] = add_product(sum[w], value, v_load_part(b + w * VLEN, lanes[w]));
+        }
+    }
+#pragma GCC unroll 8
+    for (size_t w = 0; w < MAX_WIDTH; w++)
+        v_store_part(t->c + w * VLEN, sum[w], lanes[w]);
+}
+#endif
+
 static size_t column_of_b(size_t j, size_t b_panel) {
     return j / CDL_GEMM_PANEL * b_panel + j % CDL_GEMM_PANEL;
 }
@@ -41,6 +71,14 @@ void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, 
     tile_args t = {.k = k, .a_row = a_row, .a_col = a_col, .b_row = b_row, .c_row = c_row, .accumulate = accumulate};
     size_t i = 0, j = 0, row = 0;
     while (i < tiles && j < n) {
+#if defined(__AVX512F__)
+        if (m == 1 && n - j > 2 * VLEN && n - j < MAX_WIDTH * VLEN && !packed) {
+            t.a = a, t.b = (const real *)b + j, t.c = (real *)c + j, t.lanes = n - j;
+            t.bias = bias ? (const real *)bias + j : NULL;
+            part_of_row(&t, a_col);
+            return;
+        }
+#endif
         const size_t left = n - j, width = left >= widest * VLEN ? widest : left >= 2 * VLEN ? 2 : 1;
         tile_kernel *const *kernels = width > 2 ? wide[layout] : width == 2 ? full[layout] : narrow[layout];
         const size_t columns = width * VLEN < left ? width * VLEN : left;
