@@ -117,11 +117,11 @@ cdef int rows_forward(const Conv* c, const Kernel* w, const Finish* f, const cha
     cdef Rows j
     cdef int threads
     cdef Py_ssize_t item = ITEMSIZE[c.kind], lines = c.N * c.P, wanted, across = 1
-    cdef char* packed = packed_weights(c, w, 0, NULL)
-    if packed == NULL or put_in_frame(&j.frame, c, x) < 0:
+    cdef char* packed = NULL if c.packed else packed_weights(c, w, 0, NULL)
+    if (packed == NULL and not c.packed) or put_in_frame(&j.frame, c, x) < 0:
         pool_free(packed)
         return -1
-    j.c, j.finish, j.y, j.packed, j.panel = c, f, y, packed, weight_panel(c)
+    j.c, j.finish, j.y, j.packed, j.panel = c, f, y, w.w if c.packed else packed, weight_panel(c)
     j.place = place[0] if place != NULL else Place(c.P * c.Q * c.K, c.Q * c.K, c.K)
     threads = threads_for(product_microseconds(c))
     wanted = 4 * threads if threads > 1 else 1

@@ -207,6 +207,9 @@ cdef int windows_forward(const Conv* c, const Kernel* w, const Finish* f, const 
         j.window, j.column, j.y = windows_of(c, group), group * j.n, y + group * j.n * item
         if j.k == 0:
             fill_rows(&j)
+        elif c.packed:
+            j.packed = w.w
+            multiply_windows(&j)
         elif (j.pixels < FEW_PIXELS and w.k_step == 1 and w.s_step == inputs * w.c_step and w.r_step == c.S * w.s_step):
             j.w = w.w + group * w.group_step * item
             multiply_windows(&j)

@@ -211,6 +211,10 @@ class Layer:
         class of your own for the pairs that it names in `chains`. A layer that is used in several places stays as it is.
         The model is frozen then, and its state has other names: save before what is to be trained on.
 
+        Weights of convolutions are held packed for inference, in place of the plain ones. Whoever reads or sets them (`weight`,
+        `state_dict`, `load_state_dict`, `parameters`, `save`) unpacks them, which costs the model some speed until `fuse` is
+        called again.
+
         Raises
         ------
         RuntimeError
