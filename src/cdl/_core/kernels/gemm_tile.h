@@ -202,6 +202,7 @@ VEC void tile(const size_t rows, const size_t width, const int layout, const int
                     advance(&a, rows, layout, STEPS * a_col);
                 if (!segmented) {
                     __builtin_prefetch(ahead, 0, 2);
+                    __builtin_prefetch((const char *)ahead + 64, 0, 2);
                     ahead += ahead_row;
                 }
             }
