@@ -103,7 +103,8 @@ cdef void rows_task(void* job, size_t task) noexcept nogil:
                                 j.frame.start + (row // c.P * j.frame.image + row % c.P * j.frame.row) * item,
                                 j.frame.pixel, 1, j.frame.segment, j.packed + column // PANEL * j.panel * item, j.panel,
                                 z + (row // c.P * j.place.image + row % c.P * j.place.row + column) * item, j.place.pixel,
-                                NULL if f.bias == NULL else f.bias + column * item, 0, j.stream)
+                                NULL if f.bias == NULL else f.bias + column * item, 0, j.stream,
+                                NULL if f.added == NULL else f.added + (row * c.Q * c.K + column) * item)
             if more and width == c.K:
                 finish_elements(c.kind, f, j.y, row * c.Q * c.K, c.Q * c.K)
             elif more:
@@ -168,7 +169,7 @@ cdef void weights_task(void* job, size_t task) noexcept nogil:
             K[c.kind].conv_rows(m, n, lines, c.Q, j.frame.start + (image * j.frame.image + (line - image * c.P) * j.frame.row
                                                                    + r * j.frame.segment + i) * item,
                                 1, j.frame.pixel, j.frame.row, packed, panel,
-                                j.dw + ((r * run + i) * c.K + column) * item, c.K, NULL, line > 0, 0)
+                                j.dw + ((r * run + i) * c.K + column) * item, c.K, NULL, line > 0, 0, NULL)
         line += lines
     pool_free(packed)
 
