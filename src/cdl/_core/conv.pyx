@@ -211,6 +211,7 @@ cdef Conv shape_of_weights(Tensor w) noexcept:
     cdef Conv c
     memset(&c, 0, sizeof(Conv))
     c.kind, c.R, c.S, c.C, c.K, c.groups = w.kind, w.dims[0], w.dims[1], w.dims[2], w.dims[3], 1
+    c.packed = True
     return c
 
 
