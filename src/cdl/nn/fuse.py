@@ -84,8 +84,9 @@ def fuse(layer):
     for inner in reversed(list(layer.layers_inside())):     # what is inside first
         inner.fuse_parts(absorb, fold)
     layer.freeze()
-    for inner in layer.layers_inside():
-        if type(inner) is Conv2D:
+    owners = Counter(id(tensor) for *_, tensor in layer.tensor_places())
+    for inner in list(layer.layers_inside()):
+        if type(inner) is Conv2D and owners[id(inner.weight)] == 1:     # what layers share stays the one Tensor that it is
             inner.pack()
     clear_memory()      # that of the weights there were: as much again as the model takes
     return layer
