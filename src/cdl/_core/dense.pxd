@@ -1,5 +1,5 @@
 # y = act(x w + b), recorded.
-from cdl._core.gemm cimport Gemm
+from cdl._core.product cimport Gemm
 from cdl._core.tensor cimport Tensor
 
 # act: an index of kernels.UNARY or -1; b may be None; all of one kind, F32 or F64.
