@@ -210,7 +210,7 @@ class Conv2D(_Conv):
             self.__dict__["weight"] = packed(self.weight) or self.weight
 
     def own_tensors(self):
-        self.weight     # a Tensor from now on
+        self.__dict__["weight"] = self.weight       # a Tensor from now on
         return super().own_tensors()
 
     def forward(self, x, added=None):
