@@ -175,7 +175,7 @@ cdef extern from "kernels.h" nogil:
                              void* target, Py_ssize_t target_row) noexcept nogil
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                           Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
-                          int accumulate, int stream) noexcept nogil
+                          int accumulate, int stream, const void* ahead) noexcept nogil
         void (*resize_forward)(const void* top, const void* bottom, double weight, const int64_t* low,
                                const double* share, void* y, size_t Q, size_t last, size_t C) noexcept nogil
         void (*resize_backward)(const void* g, double weight, const int64_t* low, const double* share, void* dx, size_t Q,
