@@ -1,10 +1,14 @@
 """set_precision("bfloat16"): products of rounded operands, on every unit that this processor has."""
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from threadbits import assert_same_bits
 
 import cdl
 from cdl._core import bfloat16
+from cdl._core.halves import Halves, dense_of_halves, halves
 
 UNITS = {"floats": 0, "pairs": 1, "tiles": 2}
 SHAPES = [(64, 64, 64), (100, 77, 45), (33, 1000, 130), (300, 33, 70), (129, 257, 385)]     # (m, k, n)
@@ -22,7 +26,7 @@ def unit(request):
         cdl.set_precision("float32")
 
 
-def halves(x):
+def halves_of(x):
     """x rounded to bfloat16, as float32."""
     bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
     return ((bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
@@ -37,7 +41,7 @@ def operands(m, k, n, turned=(False, False), seed=0):
 
 def assert_product_of_halves(y, a, b, added=0):
     """y is the product of the rounded operands, up to the rounding of sums in float32."""
-    a, b = (halves(operand).astype(np.float64) for operand in (a, b))
+    a, b = (halves_of(operand).astype(np.float64) for operand in (a, b))
     bound = (a.shape[1] + 2) * 2.0**-24 * (np.abs(a) @ np.abs(b) + np.abs(added))
     assert (np.abs(y - (a @ b + added)) <= bound).all()
 
@@ -75,8 +79,8 @@ def test_dense_forward_and_backward(unit):
     np.testing.assert_allclose(tb.grad.numpy(), g.sum(0), rtol=1e-5, atol=1e-5)     # no product: as ever
     tx.grad = tw.grad = None
     cdl.dense(tx, tw, tb, act="relu").backward(cdl.Tensor(g))
-    kept = g * (halves(x) @ halves(w) + bias > 0)
-    assert np.abs(tw.grad.numpy() - halves(x).T @ halves(kept)).max() < 1e-3
+    kept = g * (halves_of(x) @ halves_of(w) + bias > 0)
+    assert np.abs(tw.grad.numpy() - halves_of(x).T @ halves_of(kept)).max() < 1e-3
 
 
 def test_threads(unit):
@@ -124,3 +128,58 @@ def test_what_it_is_set_to():
     with pytest.raises(ValueError, match="expected 'float32' or 'bfloat16', got 'float16'"):
         cdl.set_precision("float16")
     assert bfloat16.get_precision() == "float32"
+
+
+# --- weights held as bfloat16 -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("shape", [(1, 33, 40), (7, 64, 64), (17, 100, 130), (40, 77, 33), (130, 256, 300)])
+def test_dense_of_halves(unit, shape):
+    x, w = operands(*shape)
+    bias = np.linspace(-1, 1, shape[2], dtype=np.float32)
+    held = halves(cdl.Tensor(w))
+    assert held.shape == w.shape
+    assert_product_of_halves(dense_of_halves(x, held, bias).numpy(), x, w, bias)
+    np.testing.assert_array_equal(dense_of_halves(x, held, bias, "relu").numpy(),
+                                  np.maximum(dense_of_halves(x, held, bias).numpy(), 0))
+    assert_same_bits(lambda: [dense_of_halves(x, held).numpy()])
+
+
+def test_halves_are_the_rounded_weights():
+    w = operands(50, 1, 70)[1].repeat(33, 0) * np.linspace(1, 2, 33, dtype=np.float32)[:, None]
+    held = halves(cdl.Tensor(w))
+    np.testing.assert_array_equal(held.plain().numpy(), halves_of(w))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(held)).plain().numpy(), halves_of(w))
+    np.testing.assert_array_equal(copy.deepcopy(held).plain().numpy(), halves_of(w))
+
+
+def test_halves_where_a_gradient_is_asked_for():
+    x, w = operands(40, 50, 60)
+    held, t = halves(cdl.Tensor(w)), cdl.Tensor(x, requires_grad=True)
+    dense_of_halves(t, held).backward(cdl.Tensor(np.ones((40, 60), np.float32)))
+    np.testing.assert_allclose(t.grad.numpy(), np.ones((40, 60), np.float32) @ halves_of(w).T, rtol=1e-5, atol=1e-5)
+    y = dense_of_halves(x.astype(np.float64), held)
+    assert y.dtype == np.float64
+    np.testing.assert_allclose(y.numpy(), x.astype(np.float64) @ halves_of(w), rtol=1e-12)
+
+
+def test_what_halves_refuse():
+    with pytest.raises(TypeError, match=r"expected float32 weights of two axes, got float64 of shape \(2, 2\)"):
+        halves(cdl.Tensor(np.ones((2, 2))))
+    with pytest.raises(ValueError, match=r"expected 50 features \(w is \(50, 60\)\) .* of x, got x of shape \(2, 3\)"):
+        dense_of_halves(np.ones((2, 3), np.float32), halves(cdl.Tensor(operands(1, 50, 60)[1])))
+
+
+def test_a_fused_model_holds_halves(unit, tmp_path):
+    x = operands(40, 64, 1)[0]
+    model = cdl.Sequential([cdl.Dense(96, activation="gelu", in_features=64, rng=0), cdl.Dense(10, in_features=96, rng=1)])
+    weight = model.layers[0].weight.numpy().copy()
+    wanted = model.predict(x)
+    model.fuse()
+    assert type(vars(model.layers[0])["weight"]) is Halves and type(vars(model.layers[1])["weight"]) is cdl.Tensor
+    np.testing.assert_allclose(model.predict(x), wanted, atol=1e-5)     # what is rounded is the same, before or in the call
+    np.testing.assert_allclose(model.predict(x[:1]), wanted[:1], atol=0.05)      # one row is rounded here, and was not before
+    model.save(tmp_path / "model.safetensors")      # unpacks
+    np.testing.assert_array_equal(model.layers[0].weight.numpy(), halves_of(weight))
+    np.testing.assert_array_equal(cdl.load(tmp_path / "model.safetensors").layers[0].weight.numpy(), halves_of(weight))
+    assert type(vars(model.fuse().layers[0])["weight"]) is Halves
+    cdl.set_precision("float32")
+    np.testing.assert_allclose(model.predict(x), wanted, atol=0.05)     # what is held stays so

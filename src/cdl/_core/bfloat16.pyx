@@ -120,29 +120,51 @@ cdef void product_task(void* job, size_t task) noexcept nogil:
         activate(g, i, first, rows, columns)
 
 
+cdef Py_ssize_t bf16_panels_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
+    return ceil_div(n, PANEL) * PANEL * ceil_div(k, 2 * STEP) * STEP
+
+
 cdef int bf16_gemm(const Gemm* g) noexcept nogil:
+    cdef char* b = <char*>pool_alloc(bf16_panels_size(g.k, g.n) * WORD)
+    cdef int status = -1
+    if b != NULL:
+        status = multiply(g, b, True)
+    pool_free(b)
+    return status
+
+
+cdef int bf16_pack(const Gemm* g, char* panels) noexcept nogil:
+    cdef Gemm none = g[0]
+    none.m = 0
+    return multiply(&none, panels, True)
+
+
+cdef int bf16_packed(const Gemm* g, char* panels) noexcept nogil:
+    return multiply(g, panels, False)
+
+
+cdef int multiply(const Gemm* g, char* b, bint pack) noexcept nogil:
+    """c = act(a b + bias) with b in panels, which are made of g.b first if `pack`."""
     cdef Job j
     cdef double packing = (<double>g.m + g.n) * g.k * 2e-4, multiplying = 2.0 * g.m * g.n * g.k / FLOPS[unit] * 1e-3
-    cdef Py_ssize_t block
+    cdef Py_ssize_t block, tasks
     memset(&j, 0, sizeof(Job))
-    j.g = g
+    j.g, j.b = g, b
     j.words = ceil_div(g.k, 2 * STEP) * STEP
     j.a_row = j.words + STEP * (1 - j.words // STEP % 2)   # an odd number of lines: rows lie in different sets of L1
     j.a = <char*>pool_alloc(ceil_div(g.m, PANEL) * PANEL * j.a_row * WORD)
-    j.b = <char*>pool_alloc(ceil_div(g.n, PANEL) * PANEL * j.words * WORD)
-    if j.a == NULL or j.b == NULL:
-        j.status = -1
-    else:
-        block = max(BLOCK_BYTES // (j.words * WORD), PANEL)
-        j.a_tasks, j.b_columns = ceil_div(g.m, PACKED_ROWS), 4 * PANEL
-        share_tasks(pack_task, &j, j.a_tasks + ceil_div(g.n, j.b_columns), packing)
-    if j.status == 0:
+    if j.a == NULL:
+        return -1
+    block = max(BLOCK_BYTES // (max(j.words, 1) * WORD), PANEL)
+    j.a_tasks, j.b_columns = ceil_div(g.m, PACKED_ROWS), 4 * PANEL
+    tasks = j.a_tasks + (ceil_div(g.n, j.b_columns) if pack else 0)
+    share_tasks(pack_task, &j, tasks, packing if pack else g.m * g.k * 2e-4)
+    if j.status == 0 and g.m > 0:
         j.rows = even_part(g.m, block, PANEL)
         j.columns = even_part(g.n, min(block, g.n // 4), PANEL)
         j.down = ceil_div(g.m, j.rows)
         share_tasks(product_task, &j, j.down * ceil_div(g.n, j.columns), multiplying)
     pool_free(j.a)
-    pool_free(j.b)
     return j.status
 
 

@@ -56,12 +56,13 @@ void KERNEL(bf16_panels)(size_t k, size_t columns, const void *source_, ptrdiff_
     }
 }
 
-/* sum (BLOCK, BLOCK) = a b, for BLOCK rows of `count` words and one panel. */
-typedef void block_kernel(size_t count, const word *a, size_t a_row, const word *b, float *sum);
+/* sum (BLOCK, BLOCK) = a b, for the first `rows` rows of `count` words and one panel; other rows may be computed too.
+ */
+typedef void block_kernel(size_t rows, size_t count, const word *a, size_t a_row, const word *b, float *sum);
 
-static void block_of_floats(size_t count, const word *a, size_t a_row, const word *b, float *sum) {
+static void block_of_floats(size_t rows, size_t count, const word *a, size_t a_row, const word *b, float *sum) {
     enum { ROWS = 2 }; /* with VECTORS up to 8, the sums of two rows fit 16 registers */
-    for (size_t i = 0; i < BLOCK; i += ROWS, a += ROWS * a_row, sum += ROWS * BLOCK) {
+    for (size_t i = 0; i < rows; i += ROWS, a += ROWS * a_row, sum += ROWS * BLOCK) {
         floats s[ROWS][VECTORS] = {0};
         const word *panel = b;
         for (size_t p = 0; p < count; p++, panel += BLOCK)
@@ -84,10 +85,10 @@ static void block_of_floats(size_t count, const word *a, size_t a_row, const wor
 
 #if defined(__AVX512F__) && defined(CDL_REAL_f32)
 #define HAS_UNITS
-__attribute__((target("avx512bf16"))) static void block_of_pairs(size_t count, const word *a, size_t a_row,
+__attribute__((target("avx512bf16"))) static void block_of_pairs(size_t rows, size_t count, const word *a, size_t a_row,
                                                                  const word *b, float *sum) {
     enum { ROWS = 8 };
-    for (size_t i = 0; i < BLOCK; i += ROWS, a += ROWS * a_row, sum += ROWS * BLOCK) {
+    for (size_t i = 0; i < rows; i += ROWS, a += ROWS * a_row, sum += ROWS * BLOCK) {
         __m512 s[ROWS][2];
 #pragma GCC unroll 8
         for (size_t r = 0; r < ROWS; r++)
@@ -125,8 +126,8 @@ __attribute__((target("amx-tile"))) static void release_tiles(void) {
     _tile_release();
 }
 
-__attribute__((target("amx-tile,amx-bf16"))) static void block_of_tiles(size_t count, const word *a, size_t a_row,
-                                                                        const word *b, float *sum) {
+__attribute__((target("amx-tile,amx-bf16"))) static void block_of_tiles(size_t rows, size_t count, const word *a,
+                                                                        size_t a_row, const word *b, float *sum) {
     _tile_zero(0);
     _tile_zero(1);
     _tile_zero(2);
@@ -136,10 +137,12 @@ __attribute__((target("amx-tile,amx-bf16"))) static void block_of_tiles(size_t c
         _tile_loadd(6, b, BLOCK * sizeof(word));
         _tile_loadd(7, b + 16, BLOCK * sizeof(word));
         _tile_dpbf16ps(0, 4, 6);
-        _tile_loadd(5, a + 16 * a_row, a_row * sizeof(word));
         _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+        if (rows > 16) {
+            _tile_loadd(5, a + 16 * a_row, a_row * sizeof(word));
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
     }
     _tile_stored(0, sum, BLOCK * sizeof(float));
     _tile_stored(1, sum + 16, BLOCK * sizeof(float));
@@ -178,9 +181,10 @@ void KERNEL(bf16_product)(int unit, size_t m, size_t n, size_t count, const void
 #endif
     for (size_t j = 0; j < n; j += BLOCK, b += count * BLOCK)
         for (size_t i = 0; i < m; i += BLOCK) {
-            block(count, a + i * a_row, a_row, b, sum);
-            add_block(m - i < BLOCK ? m - i : BLOCK, n - j < BLOCK ? n - j : BLOCK, sum,
-                      (real *)c_ + (ptrdiff_t)i * c_row + j, c_row, bias ? bias + j : NULL, accumulate);
+            const size_t rows = m - i < BLOCK ? m - i : BLOCK;
+            block(rows, count, a + i * a_row, a_row, b, sum);
+            add_block(rows, n - j < BLOCK ? n - j : BLOCK, sum, (real *)c_ + (ptrdiff_t)i * c_row + j, c_row,
+                      bias ? bias + j : NULL, accumulate);
         }
 #ifdef HAS_UNITS
     if (unit == CDL_BF16_TILES)
