@@ -206,17 +206,9 @@ cdef class Kept:
         return 0
 
     cdef Tensor room_for_x(self):
-        """Where the rows of x are put in order: of a slice of the window."""
+        """Where the rows of x of a slice are put in order."""
         cdef Job* j = &self.job
-        cdef Py_ssize_t t = 0, end, most = 0
-        if j.place == NULL:
-            return None
-        j.end = j.T
-        while t < j.T:
-            end = slice_end(j, t)
-            most = max(most, j.first[end] - j.first[t])
-            t = end
-        return room(j.kind, most, j.F)
+        return None if j.place == NULL else room(j.kind, min(max(slice_rows(j), j.N), j.first[j.T]), j.F)
 
     cdef char* start(self, Py_ssize_t t, int which) noexcept:
         """Where the states before the window that begins at t are kept: h (0) or c (1)."""
@@ -247,17 +239,26 @@ cdef void carry(Job* j) noexcept:
         memcpy(j.c, j.c + last, j.active[j.end] * size)
 
 
+cdef Tensor room_for_panels(Job* j):
+    """Where both weights are packed: of every gate, or transposed."""
+    cdef Py_ssize_t columns = (j.F + PANEL - 1) // PANEL * PANEL
+    cdef Tensor panels
+    j.panels = j.input_panels = NULL
+    if j.N <= FEW_ROWS:
+        return None
+    panels = room(j.kind, j.gates, j.blocks * PANEL * j.H + max(j.blocks * PANEL * j.F, columns * j.H))
+    j.panels = panels.ptr
+    j.input_panels = panels.ptr + j.gates * j.blocks * PANEL * j.H * ITEMSIZE[j.kind]
+    return panels
+
+
 cdef int run_forward(Kept kept) except -1:
     """All windows of the forward, from the states that stand at the start of h and c."""
     cdef Job* j = &kept.job
     cdef Py_ssize_t size = j.N * j.H * ITEMSIZE[j.kind]
-    cdef Tensor panels = None, ordered = kept.room_for_x()
+    cdef Tensor panels = room_for_panels(j), ordered = kept.room_for_x()
     cdef char* ordered_ptr = NULL if ordered is None else ordered.ptr
     cdef int status
-    j.panels = NULL
-    if j.N > FEW_ROWS:
-        panels = room(j.kind, j.gates * j.blocks * PANEL, j.H)
-        j.panels = panels.ptr
     j.begin = 0
     while j.begin < j.T:
         j.end = min(j.begin + kept.window, j.T)
@@ -274,7 +275,7 @@ cdef int run_forward(Kept kept) except -1:
         if j.end < j.T:
             carry(j)
         j.begin = j.end
-    j.panels = NULL
+    j.panels = j.input_panels = NULL
     return 0
 
 
@@ -426,21 +427,23 @@ cdef int give_all(tuple inputs, tuple gradients) except -1:
 
 cdef int run_backward(Kept kept, Job* j, Gradients d) except -1:
     """The windows from the last to the first, and after each what it adds to the gradients."""
-    cdef Tensor z = None, h = None, c = None, dz, panels = None, ordered = None
+    cdef Tensor z = None, h = None, c = None, dz, panels = room_for_panels(j), ordered = kept.room_for_x()
     cdef Py_ssize_t size = j.N * j.H * ITEMSIZE[j.kind]
     cdef bint again = kept.starts is not None, onward
+    cdef char* ordered_ptr = NULL if ordered is None else ordered.ptr
     cdef int status = 0
+    if d.x is not None:
+        j.dx = d.x.ptr
+        if j.order != NULL:     # beyond the ends it is zero
+            memset(j.dx, 0, d.x.size * ITEMSIZE[j.kind])
     if again:
         kept.make_rooms(False)
-        z, h, c, ordered = kept.z, kept.h, kept.c, kept.room_for_x()
+        z, h, c = kept.z, kept.h, kept.c
         j.z, j.h, j.c = kept.job.z, kept.job.h, kept.job.c
         dz = z      # written where it is read
     else:
         dz = empty_like(kept.z)
     j.dz = dz.ptr
-    if j.N > FEW_ROWS:
-        panels = room(j.kind, j.gates * j.blocks * PANEL, j.H)
-        j.panels = panels.ptr
     j.begin = (j.T - 1) // kept.window * kept.window
     while j.begin >= 0:
         j.end = min(j.begin + kept.window, j.T)
@@ -453,15 +456,14 @@ cdef int run_backward(Kept kept, Job* j, Gradients d) except -1:
             if again:
                 if j.panels != NULL:
                     pack_forward(j)
-                status = forward_window(j, NULL if ordered is None else ordered.ptr)
+                status = forward_window(j, ordered_ptr)
             if j.panels != NULL and (again or j.end == j.T):
                 pack_backward(j)
             if status == 0:
-                backward_window(j, onward)
+                status = backward_window(j, onward, ordered_ptr)
         if status < 0:
             raise MemoryError("recurrent: no memory to pack a matrix")
         add_weights(j, d)
-        add_inputs(j, d)
         j.begin -= kept.window
     kept.z, kept.h = (None, None) if again else (kept.z, kept.h)
     return 0
@@ -541,32 +543,6 @@ cdef int add_sums(const Job* j, Tensor d, bint inside) except -1:
             K[j.kind].gemm(1, j.H, n, one, 0, 0, dz + 3 * j.H * item, j.row, panel,
                            sums.ptr + (i * wide + 2 * j.H) * item, wide, NULL, 0)
     K[j.kind].gemm(1, wide, max(parts, 1), one, 0, 0, sums.ptr, wide, panel, d.ptr, wide, NULL, j.end < j.T)
-    return 0
-
-
-cdef int add_inputs(Job* j, Gradients d) except -1:
-    """dx of the window's rows; beyond the ends it is zero."""
-    cdef Py_ssize_t rows = rows_until(j, j.end), size = j.F * ITEMSIZE[j.kind], r
-    cdef Tensor dx = d.x, ordered
-    cdef Gemm p
-    cdef int status
-    if dx is None:
-        return 0
-    if j.order != NULL and j.end == j.T:
-        memset(dx.ptr, 0, dx.size * ITEMSIZE[j.kind])
-    ordered = dx if j.place == NULL else room(j.kind, rows, j.F)
-    p.kind, p.m, p.n, p.k = j.kind, rows, j.F, j.gates * j.H
-    p.a, p.a_row, p.a_col = j.dz, j.row, 1
-    p.b, p.b_row, p.b_col = j.w_ih, 1, p.k
-    p.c, p.c_row = ordered.ptr + (j.first[j.begin] * size if j.place == NULL else 0), j.F
-    p.bias, p.z, p.act, p.accumulate = NULL, NULL, -1, False
-    with nogil:
-        status = gemm(&p)
-        if j.place != NULL:
-            for r in range(rows):
-                memcpy(dx.ptr + j.place[j.first[j.begin] + r] * size, ordered.ptr + r * size, size)
-    if status < 0:
-        raise MemoryError("recurrent: no memory to pack a matrix")
     return 0
 
 

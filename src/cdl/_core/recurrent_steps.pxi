@@ -26,7 +26,8 @@ cdef struct Job:
     const char* w_hh
     const char* bias                # (gates H), of both products; NULL: none
     const char* bias_q              # (H): the one inside the reset gate of GRU
-    char* panels                    # w_hh packed for the direction that is under way, or NULL
+    char* panels                    # w_hh packed for the direction that is under way, or NULL …
+    char* input_panels              # … and w_ih
     Py_ssize_t begin, end           # the steps of the window
     char* z                         # gates of the window's rows, before and then after their functions
     char* h                         # states: N rows before the window, then its rows
@@ -41,6 +42,10 @@ cdef struct Job:
     char* dh                        # (N, H): of the state after step t, then of the one before
     char* dc
     char* reset                     # (N, H)
+    char* dx                        # like x; NULL: not wanted
+    const char* rows                # of a slice: its first row of x …
+    char* drows                     # … and of dx
+    Py_ssize_t m                    # how many
 
 
 cdef inline Py_ssize_t rows_until(const Job* j, Py_ssize_t t) noexcept nogil:
@@ -189,30 +194,84 @@ cdef const char* gathered(const Job* j, Py_ssize_t begin, Py_ssize_t end, char* 
     return room
 
 
+cdef inline Py_ssize_t slice_rows(const Job* j) noexcept nogil:
+    return SLICE_BYTES // (j.row * ITEMSIZE[j.kind])
+
+
 cdef Py_ssize_t slice_end(const Job* j, Py_ssize_t t) noexcept nogil:
     """How far from step t the gates fill SLICE_BYTES: one step at least."""
-    cdef Py_ssize_t end = t + 1, most = SLICE_BYTES // (j.row * ITEMSIZE[j.kind])
-    while end < j.end and j.first[end + 1] - j.first[t] <= most:
+    cdef Py_ssize_t end = t + 1
+    while end < j.end and j.first[end + 1] - j.first[t] <= slice_rows(j):
         end += 1
     return end
+
+
+cdef void inputs_task(void* job, size_t task) noexcept nogil:
+    """Some units of one gate in z, from the rows of x of a slice."""
+    cdef Job* j = <Job*>job
+    cdef Py_ssize_t gate = <Py_ssize_t>task // j.blocks, unit = <Py_ssize_t>task % j.blocks * PANEL, panel = PANEL
+    cdef Py_ssize_t item = ITEMSIZE[j.kind], column = gate * j.H + unit
+    K[j.kind].gemm(j.m, min(panel, j.H - unit), j.F, j.rows, j.F, 1, j.input_panels + <Py_ssize_t>task * PANEL * j.F * item,
+                   PANEL, panel, j.z + (rows_until(j, j.t) * j.row + column) * item, j.row,
+                   NULL if j.bias == NULL else j.bias + column * item, False)
+
+
+cdef int slice_inputs(Job* j, Py_ssize_t end, char* room) noexcept nogil:
+    """z of steps t … end - 1, as far as the inputs go. `room` takes their rows of x."""
+    cdef Gemm p
+    j.rows, j.m = gathered(j, j.t, end, room), j.first[end] - j.first[j.t]
+    if j.panels != NULL:
+        parallel_for(inputs_task, j, j.gates * j.blocks, threads_for(product_microseconds(j)))
+        return 0
+    p.kind, p.m, p.n, p.k = j.kind, j.m, j.gates * j.H, j.F
+    p.a, p.a_row, p.a_col, p.b, p.b_row, p.b_col = j.rows, j.F, 1, j.w_ih, p.n, 1
+    p.c, p.c_row = j.z + rows_until(j, j.t) * j.row * ITEMSIZE[j.kind], j.row
+    p.bias, p.z, p.act, p.accumulate = j.bias, NULL, -1, False
+    return gemm(&p)
+
+
+cdef void dinputs_task(void* job, size_t task) noexcept nogil:
+    """Some features of dx, for the rows of a slice."""
+    cdef Job* j = <Job*>job
+    cdef Py_ssize_t feature = <Py_ssize_t>task * PANEL, wide = j.gates * j.H, item = ITEMSIZE[j.kind], panel = PANEL
+    K[j.kind].gemm(j.m, min(panel, j.F - feature), wide, j.dz + rows_until(j, j.t) * j.row * item, j.row, 1,
+                   j.input_panels + feature * wide * item, PANEL, panel, j.drows + feature * item, j.F, NULL, False)
+
+
+cdef int slice_dinputs(Job* j, Py_ssize_t end, char* room) noexcept nogil:
+    """dx of the rows of steps t … end - 1."""
+    cdef Py_ssize_t size = j.F * ITEMSIZE[j.kind], r
+    cdef Gemm p
+    cdef int status = 0
+    j.m = j.first[end] - j.first[j.t]
+    j.drows = room if j.place != NULL else j.dx + j.first[j.t] * size
+    if j.panels != NULL:
+        parallel_for(dinputs_task, j, (j.F + PANEL - 1) // PANEL, threads_for(product_microseconds(j)))
+    else:
+        p.kind, p.m, p.n, p.k = j.kind, j.m, j.F, j.gates * j.H
+        p.a, p.a_row, p.a_col = j.dz + rows_until(j, j.t) * j.row * ITEMSIZE[j.kind], j.row, 1
+        p.b, p.b_row, p.b_col, p.c, p.c_row = j.w_ih, 1, p.k, j.drows, j.F
+        p.bias, p.z, p.act, p.accumulate = NULL, NULL, -1, False
+        status = gemm(&p)
+    if j.place != NULL:
+        for r in range(j.m):
+            memcpy(j.dx + j.place[j.first[j.t] + r] * size, room + r * size, size)
+    return status
+
+
+cdef double product_microseconds(const Job* j) noexcept nogil:
+    return 2.0 * j.m * j.F * j.gates * j.H * ITEMSIZE[j.kind] / 4 * 0.6e-5
 
 
 cdef int forward_window(Job* j, char* room) noexcept nogil:
     """Steps begin … end - 1: z from all inputs of some steps at once, then these steps. `room` takes their rows of x."""
     cdef int threads = threads_for(step_microseconds(j)), phase, phases = phases_of(j)
     cdef Py_ssize_t end = j.begin
-    cdef Gemm product
-    product.kind, product.n, product.k = j.kind, j.gates * j.H, j.F
-    product.a_row, product.a_col, product.b, product.b_row, product.b_col = j.F, 1, j.w_ih, product.n, 1
-    product.c_row, product.bias, product.z, product.act, product.accumulate = j.row, j.bias, NULL, -1, False
     j.t = j.begin
     while j.t < j.end:
         if j.t == end:
             end = slice_end(j, j.t)
-            product.m = j.first[end] - j.first[j.t]
-            product.a = gathered(j, j.t, end, room)
-            product.c = j.z + rows_until(j, j.t) * j.row * ITEMSIZE[j.kind]
-            if gemm(&product) < 0:
+            if slice_inputs(j, end, room) < 0:
                 return -1
         for phase in range(phases):
             run_phase(forward_task, j, phase, threads)
@@ -221,28 +280,39 @@ cdef int forward_window(Job* j, char* room) noexcept nogil:
     return 0
 
 
-cdef void backward_window(Job* j, bint onward) noexcept nogil:
-    """dz of steps end - 1 … begin; with `onward` dh and dc are then those of the states before the window."""
+cdef int backward_window(Job* j, bint onward, char* room) noexcept nogil:
+    """dz of steps end - 1 … begin, and of some steps at once dx; with `onward` dh and dc are then those of the states
+    before the window. `room` takes rows of dx."""
     cdef int threads = threads_for(step_microseconds(j)), phase, phases = phases_of(j)
+    cdef Py_ssize_t end = j.end
     j.t = j.end - 1
     while j.t >= j.begin:
         for phase in range(phases):
             run_phase(backward_task, j, phase, threads)
+        if j.t == j.begin or j.first[end] - j.first[j.t - 1] > slice_rows(j):
+            if j.dx != NULL and slice_dinputs(j, end, room) < 0:
+                return -1
+            end = j.t
         j.t -= 1
     if onward:
         j.t = j.begin
         run_phase(backward_task, j, 2, threads)
+    return 0
 
 
 cdef void pack_forward(Job* j) noexcept nogil:
-    """A panel for each gate and block of units: its columns of w_hh."""
+    """A panel for each gate and block of units: its columns of w_hh, and of w_ih."""
     cdef Py_ssize_t item = ITEMSIZE[j.kind], gate
     for gate in range(j.gates):
+        K[j.kind].gemm_pack(j.F, j.H, j.w_ih + gate * j.H * item, j.gates * j.H, 1,
+                            j.input_panels + gate * j.blocks * PANEL * j.F * item, PANEL, j.F * PANEL)
         K[j.kind].gemm_pack(j.H, j.H, j.w_hh + gate * j.H * item, j.gates * j.H, 1,
                             j.panels + gate * j.blocks * PANEL * j.H * item, PANEL, j.H * PANEL)
 
 
 cdef void pack_backward(Job* j) noexcept nogil:
-    """A panel for each block of units: its rows of w_hh, transposed."""
+    """A panel for each block of units: its rows of w_hh, transposed; for each block of features, those of w_ih."""
     cdef Py_ssize_t wide = j.gates * j.H
+    if j.dx != NULL:
+        K[j.kind].gemm_pack(wide, j.F, j.w_ih, 1, wide, j.input_panels, PANEL, wide * PANEL)
     K[j.kind].gemm_pack(wide, j.H, j.w_hh, 1, wide, j.panels, PANEL, wide * PANEL)
