@@ -7,8 +7,8 @@
 #define PLACE(pointer, s, r)                                                                                           \
     ((pointer) ? (real *)(pointer) + ((s)->place ? (size_t)(s)->place[r] : (r)) * (s)->width : NULL)
 
-/* 1 / x for 1 <= x < 2^126. Five divisions of a unit of LSTM take longer than all else it computes; an estimate of 14 bits
- * and one Newton step are 1.5 ulp in a third of the time. */
+/* 1 / x for 1 <= x < 2^126. Five divisions of a unit of LSTM take longer than all else it computes; an estimate of 14
+ * bits and one Newton step are 1.5 ulp in a third of the time. */
 VEC vec v_inverse(vec x) {
 #if defined(__AVX512F__) && defined(CDL_REAL_f32)
     const vec y = _mm512_rcp14_ps(x);
@@ -94,7 +94,8 @@ void KERNEL(lstm_backward)(const cdl_cell *s) {
     }
 }
 
-/* gates: r, z before their function, in; after it, out. The fourth block gets s(r) h_prev, which W_hn is to multiply. */
+/* gates: r, z before their function, in; after it, out. The fourth block gets s(r) h_prev, which W_hn is to multiply.
+ */
 void KERNEL(gru_reset)(const cdl_cell *s) {
     for (size_t r = 0; r < s->rows; r++) {
         real *gates = ROW(s->gates, r, s->row);
