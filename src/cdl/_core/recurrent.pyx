@@ -18,7 +18,8 @@ units while they are in the cache. With dz, the gradient of the gates before the
 and at the end, over the rows of all steps, dw_ih = xT dz, dw_hh = hT dz, db = sum of dz, dx = dz w_ihT.
 
 With `recompute` the forward keeps only the states before every window of about sqrt(T) steps; the backward runs the
-steps of a window again before it goes through them.
+steps of a window again before it goes through them. Without, z is kept, and dz written over it: a second backward of a
+retained graph computes z again.
 """
 from libc.math cimport ceil, sqrt
 from libc.stdint cimport int64_t
@@ -42,20 +43,10 @@ cdef extern from "gemm.h" nogil:
     const Py_ssize_t PANEL "CDL_GEMM_PANEL"
 
 include "recurrent_steps.pxi"
-
-cdef enum:
-    SUMMED_ROWS = 128       # one after the other, so that db does not lose digits over many
+include "recurrent_weights.pxi"
 
 cdef dict CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 cdef Py_ssize_t[3] GATES = [1, 4, 3]
-cdef float one_f32 = 1
-cdef double one_f64 = 1
-
-
-cdef Tensor room(int kind, Py_ssize_t rows, Py_ssize_t columns):
-    cdef Py_ssize_t[2] dims
-    dims[0], dims[1] = rows, columns
-    return new_tensor(kind, 2, dims)
 
 
 # --- the order of rows ------------------------------------------------------------------------------------------------
@@ -190,6 +181,7 @@ cdef class Kept:
     cdef Job job
     cdef Tensor plan, x, w_ih, w_hh, bias, z, h, c, starts
     cdef Py_ssize_t window
+    cdef bint spent         # a backward has written dz over z: another one computes z again
 
     cdef int make_rooms(self, bint starts) except -1:
         """For one window; with `starts` also for the states before each."""
@@ -212,7 +204,7 @@ cdef class Kept:
 
     cdef char* start(self, Py_ssize_t t, int which) noexcept:
         """Where the states before the window that begins at t are kept: h (0) or c (1)."""
-        cdef Py_ssize_t states = 1 if self.c is None else 2
+        cdef Py_ssize_t states = 2 if self.job.cell == LSTM else 1
         return self.starts.ptr + (t // self.window * states + which) * self.job.N * self.job.H * ITEMSIZE[self.job.kind]
 
 
@@ -316,7 +308,7 @@ cdef tuple apply(Kept kept, Tensor x, Tensor w_ih, Tensor w_hh, Tensor b_ih, Ten
         node = RecurrentNode.__new__(RecurrentNode)
         node.kept = kept
         if kept.starts is not None:
-            kept.z = kept.h = None
+            kept.z = kept.h = kept.c = None
         record(y, node, READS_A | READS_B | READS_C | ONE_VALUE, x, w_ih, w_hh, (b_ih, b_hh, h, c))
         record_state(h_n, y, False)
         if c_n is not None:
@@ -360,11 +352,6 @@ cdef Tensor zero_like(Tensor y):
     cdef Tensor zero = fill_like(new_tensor(y.kind, 1, &one), 0)
     steps[0] = steps[1] = steps[2] = 0
     return view_of(zero, zero.ptr, y.ndim, y.dims, steps)
-
-
-cdef class Gradients:
-    """Where the gradients that are wanted go; None: not wanted."""
-    cdef Tensor x, w_ih, w_hh, b_ih, b_hh, h, c
 
 
 @cython.final
@@ -427,28 +414,24 @@ cdef int give_all(tuple inputs, tuple gradients) except -1:
 
 cdef int run_backward(Kept kept, Job* j, Gradients d) except -1:
     """The windows from the last to the first, and after each what it adds to the gradients."""
-    cdef Tensor z = None, h = None, c = None, dz, panels = room_for_panels(j), ordered = kept.room_for_x()
+    cdef Tensor panels = room_for_panels(j), ordered = kept.room_for_x()
     cdef Py_ssize_t size = j.N * j.H * ITEMSIZE[j.kind]
-    cdef bint again = kept.starts is not None, onward
+    cdef bint windows = kept.starts is not None, again = windows or kept.spent, onward
     cdef char* ordered_ptr = NULL if ordered is None else ordered.ptr
     cdef int status = 0
     if d.x is not None:
         j.dx = d.x.ptr
         if j.order != NULL:     # beyond the ends it is zero
             memset(j.dx, 0, d.x.size * ITEMSIZE[j.kind])
-    if again:
+    if windows:
         kept.make_rooms(False)
-        z, h, c = kept.z, kept.h, kept.c
         j.z, j.h, j.c = kept.job.z, kept.job.h, kept.job.c
-        dz = z      # written where it is read
-    else:
-        dz = empty_like(kept.z)
-    j.dz = dz.ptr
+    j.dz, kept.spent = j.z, True        # a line that is written where it was read need not be fetched: 52 MB for 6,400 rows
     j.begin = (j.T - 1) // kept.window * kept.window
     while j.begin >= 0:
         j.end = min(j.begin + kept.window, j.T)
         onward = j.begin > 0 or d.h is not None
-        if again:
+        if windows:
             memcpy(j.h, kept.start(j.begin, 0), size)
             if j.c != NULL:
                 memcpy(j.c, kept.start(j.begin, 1), size)
@@ -465,84 +448,8 @@ cdef int run_backward(Kept kept, Job* j, Gradients d) except -1:
             raise MemoryError("recurrent: no memory to pack a matrix")
         add_weights(j, d)
         j.begin -= kept.window
-    kept.z, kept.h = (None, None) if again else (kept.z, kept.h)
-    return 0
-
-
-cdef int product_of_rows(const Job* j, const char* a, Py_ssize_t a_row, Py_ssize_t m, Py_ssize_t source, Py_ssize_t gate,
-                         Py_ssize_t gates, Tensor d) except -1:
-    """The columns of `gates` gates in d get aT times blocks `source` … of dz, over the rows of the window."""
-    cdef Py_ssize_t item = ITEMSIZE[j.kind]
-    cdef Gemm p
-    cdef int status
-    p.kind, p.m, p.n, p.k = j.kind, m, gates * j.H, rows_until(j, j.end)
-    p.a, p.a_row, p.a_col = a, 1, a_row
-    p.b, p.b_row, p.b_col = j.dz + source * j.H * item, j.row, 1
-    p.c, p.c_row = d.ptr + gate * j.H * item, j.gates * j.H
-    p.bias, p.z, p.act, p.accumulate = NULL, NULL, -1, j.end < j.T
-    with nogil:
-        status = gemm(&p)
-    if status < 0:
-        raise MemoryError("recurrent: no memory to pack a matrix")
-    return 0
-
-
-cdef int add_weights(Job* j, Gradients d) except -1:
-    """What the window adds to the gradients of weights and biases."""
-    cdef Tensor ordered = None, past
-    cdef const char* x
-    cdef const char* h
-    cdef bint inside = j.cell == GRU and j.variant
-    if d.w_ih is not None:
-        if j.place != NULL:
-            ordered = room(j.kind, rows_until(j, j.end), j.F)
-        x = gathered(j, j.begin, j.end, NULL if ordered is None else ordered.ptr)
-        product_of_rows(j, x, j.F, j.F, 0, 0, j.gates, d.w_ih)
-    if d.w_hh is not None:
-        past = states_before(j)
-        h = j.h if past is None else past.ptr
-        product_of_rows(j, h, j.H, j.H, 0, 0, 2 if j.cell == GRU else j.gates, d.w_hh)
-        if inside:
-            product_of_rows(j, h, j.H, j.H, 3, 2, 1, d.w_hh)
-        elif j.cell == GRU:     # the reset state, which the forward left behind the gates
-            product_of_rows(j, j.z + 3 * j.H * ITEMSIZE[j.kind], j.row, j.H, 2, 2, 1, d.w_hh)
-    add_sums(j, d.b_ih, False)
-    add_sums(j, d.b_hh, inside)
-    return 0
-
-
-cdef Tensor states_before(const Job* j):
-    """The states before each row of the window, where they do not lie so already."""
-    cdef Py_ssize_t size = j.H * ITEMSIZE[j.kind], t, at
-    cdef Tensor past
-    if j.active[j.end - 1] == j.N:
-        return None
-    past = room(j.kind, rows_until(j, j.end), j.H)
-    for t in range(j.begin, j.end):
-        at = 0 if t == j.begin else j.N + rows_until(j, t - 1)
-        memcpy(past.ptr + rows_until(j, t) * size, j.h + at * size, j.active[t] * size)
-    return past
-
-
-cdef int add_sums(const Job* j, Tensor d, bint inside) except -1:
-    """The sums of the rows of dz, in parts; `inside`: the last gate's is that inside the reset gate."""
-    cdef Py_ssize_t rows = rows_until(j, j.end), item = ITEMSIZE[j.kind], wide = j.gates * j.H, i, n, panel = PANEL
-    cdef Py_ssize_t parts = (rows + SUMMED_ROWS - 1) // SUMMED_ROWS, split = 2 * j.H if inside else wide
-    cdef const void* one = &one_f64 if j.kind == F64 else <const void*>&one_f32
-    cdef Tensor sums
-    cdef const char* dz
-    if d is None:
-        return 0
-    sums = room(j.kind, max(parts, 1), wide)
-    if parts == 0:
-        memset(sums.ptr, 0, wide * item)
-    for i in range(parts):
-        n, dz = min(SUMMED_ROWS, rows - i * SUMMED_ROWS), j.dz + i * SUMMED_ROWS * j.row * item
-        K[j.kind].gemm(1, split, n, one, 0, 0, dz, j.row, panel, sums.ptr + i * wide * item, wide, NULL, 0)
-        if inside:
-            K[j.kind].gemm(1, j.H, n, one, 0, 0, dz + 3 * j.H * item, j.row, panel,
-                           sums.ptr + (i * wide + 2 * j.H) * item, wide, NULL, 0)
-    K[j.kind].gemm(1, wide, max(parts, 1), one, 0, 0, sums.ptr, wide, panel, d.ptr, wide, NULL, j.end < j.T)
+    if windows:
+        kept.z = kept.h = kept.c = None
     return 0
 
 
