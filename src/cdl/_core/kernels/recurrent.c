@@ -45,6 +45,12 @@ VEC vec gradient_of_h(const real *dh, const real *g, size_t j, size_t n) {
     vec d = v_load_n(dh + j, n);
     return g ? d + v_load_n(g + j, n) : d;
 }
+/* Gradients that fade over many steps end among the subnormals, where a multiply-add takes 30 times as long: what is
+ * too small to move a weight is 0 (backward of a GRU of 32 units over 200 steps: 18.4 -> 0.94 ms). NaN stays. */
+#define FADED PICK(1e-30, 1e-290)
+VEC void put_gradient(real *p, vec d, size_t n) {
+    v_store_n(p, v_select(v_lt(v_abs(d), v_set(FADED)), v_set(0), d), n);
+}
 VEC void put_h(vec h, real *state, real *y, size_t j, size_t n) {
     v_store_n(state + j, h, n);
     if (y)
@@ -85,11 +91,11 @@ void KERNEL(lstm_backward)(const cdl_cell *s) {
             vec g = v_load_n(gate + 2 * s->gate, n), o = v_load_n(gate + 3 * s->gate, n);
             vec d = gradient_of_h(dh, g_, j, n), t = v_squash(v_load_n(c + j, n));
             vec dcell = v_load_n(dc + j, n) + d * o * v_slope_of_tanh(t);
-            v_store_n(dgate, dcell * g * v_slope_of_sigmoid(i), n);
-            v_store_n(dgate + s->gate, dcell * v_load_n(c_prev + j, n) * v_slope_of_sigmoid(f), n);
-            v_store_n(dgate + 2 * s->gate, dcell * i * v_slope_of_tanh(g), n);
-            v_store_n(dgate + 3 * s->gate, d * t * v_slope_of_sigmoid(o), n);
-            v_store_n(dc + j, dcell * f, n);
+            put_gradient(dgate, dcell * g * v_slope_of_sigmoid(i), n);
+            put_gradient(dgate + s->gate, dcell * v_load_n(c_prev + j, n) * v_slope_of_sigmoid(f), n);
+            put_gradient(dgate + 2 * s->gate, dcell * i * v_slope_of_tanh(g), n);
+            put_gradient(dgate + 3 * s->gate, d * t * v_slope_of_sigmoid(o), n);
+            put_gradient(dc + j, dcell * f, n);
         }
     }
 }
@@ -148,12 +154,12 @@ void KERNEL(gru_backward)(const cdl_cell *s) {
             vec new = v_load_n(gate + 2 * s->gate, n), q = v_load_n(gate + 3 * s->gate, n);
             vec dnew = d * (1 - z) * v_slope_of_tanh(new);
             if (s->variant) {
-                v_store_n(dgate, dnew * q * v_slope_of_sigmoid(reset), n);
-                v_store_n(dgate + 3 * s->gate, dnew * reset, n);
+                put_gradient(dgate, dnew * q * v_slope_of_sigmoid(reset), n);
+                put_gradient(dgate + 3 * s->gate, dnew * reset, n);
             }
-            v_store_n(dgate + s->gate, d * (v_load_n(h_prev + j, n) - new) * v_slope_of_sigmoid(z), n);
-            v_store_n(dgate + 2 * s->gate, dnew, n);
-            v_store_n(dh + j, d * z, n);
+            put_gradient(dgate + s->gate, d * (v_load_n(h_prev + j, n) - new) * v_slope_of_sigmoid(z), n);
+            put_gradient(dgate + 2 * s->gate, dnew, n);
+            put_gradient(dh + j, d * z, n);
         }
     }
 }
@@ -168,8 +174,8 @@ void KERNEL(gru_reset_backward)(const cdl_cell *s) {
         for (size_t j = 0; j < s->units; j += VLEN) {
             const size_t n = s->units - j;
             vec reset = v_load_n(gates + j, n), g = v_load_n(d + j, n);
-            v_store_n(dgates + j, g * v_load_n(h_prev + j, n) * v_slope_of_sigmoid(reset), n);
-            v_store_n(dh + j, v_load_n(dh + j, n) + g * reset, n);
+            put_gradient(dgates + j, g * v_load_n(h_prev + j, n) * v_slope_of_sigmoid(reset), n);
+            put_gradient(dh + j, v_load_n(dh + j, n) + g * reset, n);
         }
     }
 }
@@ -195,7 +201,7 @@ void KERNEL(rnn_backward)(const cdl_cell *s) {
         for (size_t j = 0; j < s->units; j += VLEN) {
             const size_t n = s->units - j;
             vec h = v_load_n(gate + j, n), d = gradient_of_h(dh, g, j, n);
-            v_store_n(dgate + j, s->variant ? v_select(v_le(h, v_set(0)), v_set(0), d) : d * v_slope_of_tanh(h), n);
+            put_gradient(dgate + j, s->variant ? v_select(v_le(h, v_set(0)), v_set(0), d) : d * v_slope_of_tanh(h), n);
         }
     }
 }
