@@ -67,9 +67,9 @@ def shapes(gates, states, n, t, f, units, wide=True):
 
 def sizes(gates, states):
     """One step, one sequence, a few, more than read the weights in place; units around every vector and panel."""
-    return (shapes(gates, states, 1, 1, 2, 1), shapes(gates, states, 3, 0, 4, 5), shapes(gates, states, 1, 4, 3, 15),
-            shapes(gates, states, 2, 3, 4, 3, wide=False), shapes(gates, states, 9, 3, 5, 33), shapes(gates, states, 7, 2, 0, 16),
-            shapes(gates, states, 0, 3, 4, 2))
+    return (*(shapes(gates, states, *each) for each in ((1, 1, 2, 1), (3, 0, 4, 5), (1, 4, 3, 15), (9, 3, 5, 33),
+                                                        (7, 2, 0, 16), (0, 3, 4, 2))),
+            shapes(gates, states, 2, 3, 4, 3, wide=False))
 
 
 LENGTHS = [3, 1, 5, 5, 2, 4, 1, 5]

@@ -184,7 +184,7 @@ cdef Py_ssize_t window_of(Job* j, bint recorded, bint recompute) noexcept:
 cdef class Kept:
     """The memory that forward and backward share."""
     cdef Job job
-    cdef Tensor plan, x, w_ih, w_hh, bias, z, h, c, starts
+    cdef Tensor plan, x, w_ih, w_hh, bias, z, h, c, starts, panels
     cdef Py_ssize_t window
     cdef bint spent         # a backward has written dz over z: another one computes z again
 
@@ -253,9 +253,10 @@ cdef int run_forward(Kept kept) except -1:
     """All windows of the forward, from the states that stand at the start of h and c."""
     cdef Job* j = &kept.job
     cdef Py_ssize_t size = j.N * j.H * ITEMSIZE[j.kind]
-    cdef Tensor panels = room_for_panels(j), ordered = kept.room_for_x()
+    cdef Tensor ordered = kept.room_for_x()
     cdef char* ordered_ptr = NULL if ordered is None else ordered.ptr
     cdef int status
+    kept.panels = room_for_panels(j)
     j.begin = 0
     while j.begin < j.T:
         j.end = min(j.begin + kept.window, j.T)
@@ -272,7 +273,7 @@ cdef int run_forward(Kept kept) except -1:
         if j.end < j.T:
             carry(j)
         j.begin = j.end
-    j.panels = j.input_panels = NULL
+    kept.panels, j.panels, j.input_panels = None, NULL, NULL
     return 0
 
 
@@ -335,7 +336,7 @@ cdef class StateNode(Node):
     cdef bint is_c
 
     cdef int backward(self, Tensor state, Tensor g) except -1:
-        cdef Tensor y = self.a, zero
+        cdef Tensor y = self.a
         cdef RecurrentNode whole = <RecurrentNode>y.node
         if whole.states_of != whole.run:
             whole.dh_n = whole.dc_n = None
@@ -419,11 +420,12 @@ cdef int give_all(tuple inputs, tuple gradients) except -1:
 
 cdef int run_backward(Kept kept, Job* j, Gradients d) except -1:
     """The windows from the last to the first, and after each what it adds to the gradients."""
-    cdef Tensor panels = room_for_panels(j), ordered = kept.room_for_x()
+    cdef Tensor ordered = kept.room_for_x()
     cdef Py_ssize_t size = j.N * j.H * ITEMSIZE[j.kind]
     cdef bint windows = kept.starts is not None, again = windows or kept.spent, onward
     cdef char* ordered_ptr = NULL if ordered is None else ordered.ptr
     cdef int status = 0
+    kept.panels = room_for_panels(j)
     if d.x is not None:
         j.dx = d.x.ptr
         if j.order != NULL:     # beyond the ends it is zero
@@ -453,6 +455,7 @@ cdef int run_backward(Kept kept, Job* j, Gradients d) except -1:
             raise MemoryError("recurrent: no memory to pack a matrix")
         add_weights(j, d)
         j.begin -= kept.window
+    kept.panels = None
     if windows:
         kept.z = kept.h = kept.c = None
     return 0

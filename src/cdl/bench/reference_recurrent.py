@@ -80,7 +80,8 @@ def gradients(cell, kept, g, x, w_ih, w_hh):
 def weights(rng, cell, features, units):
     """w_ih, w_hh, b_ih, b_hh; uniform up to 1 / sqrt(units), as torch has them."""
     wide, bound = GATES[cell] * units, units**-0.5
-    return [rng.uniform(-bound, bound, shape).astype(np.float32) for shape in ((features, wide), (units, wide), (wide,), (wide,))]
+    shapes = (features, wide), (units, wide), (wide,), (wide,)
+    return [rng.uniform(-bound, bound, shape).astype(np.float32) for shape in shapes]
 
 
 def _data(cell, t, n, units):

@@ -164,18 +164,15 @@ class _Recurrent(_Gated):
 
     def _through(self, x, parts, lengths):
         """The last layer's output, its states side by side, and all states."""
-        ends, directions = [], self._directions
+        ends, sides, directions = [], [], self._directions
         for i, suffix in enumerate(self._suffixes):
             if i and i % directions == 0 and self.dropout:
                 x = dropout(x, self.dropout, self.training, rng=self._rng)
             y, *end = self._run(x, suffix, parts[i], lengths, i % directions == 1)
             ends.append(end)
-            if directions == 1:
-                x = y
-            elif i % 2:
-                x = concatenate([first, y], axis=-1)
-            else:
-                first = y
+            sides.append(y)
+            if len(sides) == directions:
+                x, sides = y if directions == 1 else concatenate(sides, axis=-1), []
         last = ends[-1][0] if directions == 1 else concatenate([ends[-2][0], ends[-1][0]], axis=-1)
         if not self.return_state and x.ndim == 3:
             return x, last, None
