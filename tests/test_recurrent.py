@@ -239,7 +239,7 @@ def results_of_x(layer):
 def test_gradients_that_fade_end_at_zero_and_not_among_subnormals(make):
     layer = make(32, in_features=2, rng=0)
     layer.weight_hh_l0.data[...] *= 0.3
-    x = cdl.Tensor(draw(3, 200, 2), requires_grad=True)
+    x = cdl.Tensor(draw(3, 400, 2), requires_grad=True)
     layer(x).sum().backward()
     sizes = np.abs(x.grad.numpy())
     assert sizes[:, -1].min() > 0 and sizes[:, 0].max() == 0

@@ -6,7 +6,7 @@ from . import peer_torch
 from .images_torch import Images
 from .peer_torch import start, version
 from .peer_torch_networks import Networks, frozen
-from .recurrent_torch import Recurrent
+from .peer_torch_recurrent import Recurrent
 
 __all__ = ["cell_step", "char_step", "image_norm_grad", "network_epoch", "network_predict", "network_step", "pool_grad",
            "recurrent", "recurrent_grad", "regularised", "start", "upsample_grad", "version"]

@@ -95,7 +95,7 @@ def network_predict(d):
 
 
 def _recurrent(d, x, states=()):
-    from .recurrent_onnx import model
+    from .peer_onnx_recurrent import model
 
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
@@ -105,7 +105,7 @@ def _recurrent(d, x, states=()):
 
 def recurrent(d):
     """One node; time is the first axis."""
-    from .recurrent_onnx import inputs
+    from .peer_onnx_recurrent import inputs
 
     x = inputs(d)
     session = _recurrent(d, x)

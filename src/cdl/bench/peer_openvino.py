@@ -40,7 +40,7 @@ def conv(d):
 
 def _recurrent(cell, d, given):
     """A request of the ONNX graph of one node; the arrays are its inputs' memory."""
-    from .recurrent_onnx import model
+    from .peer_onnx_recurrent import model
 
     options = {"INFERENCE_NUM_THREADS": _threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     graph = model(cell, d.weights, given["x"].shape, tuple(name for name in given if name != "x"))
@@ -52,7 +52,7 @@ def _recurrent(cell, d, given):
 
 def recurrent(d):
     """One node; time is the first axis."""
-    from .recurrent_onnx import inputs
+    from .peer_onnx_recurrent import inputs
 
     given = {"x": inputs(d)}
     request = _recurrent(d.cell, d, given)
