@@ -59,6 +59,22 @@ cdef extern from "kernels.h" nogil:
         size_t height, width, channels, count, across
         Py_ssize_t top, left
 
+    ctypedef struct cdl_cell:
+        size_t rows, units, row, gate, width
+        void* gates
+        void* dgates
+        const void* h_prev
+        const void* c_prev
+        void* h
+        void* c
+        void* y
+        const int64_t* place
+        const void* g
+        const void* reset
+        void* dh
+        void* dc
+        int variant
+
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
         unary_backward_t* unary_backward
@@ -229,6 +245,14 @@ cdef extern from "kernels.h" nogil:
                                Py_ssize_t x_tap, Py_ssize_t x_plane, size_t n, size_t filters) noexcept nogil
         void (*planes_split)(const void* x, void* planes, size_t rows, size_t n, size_t channels, Py_ssize_t x_row,
                              Py_ssize_t row, Py_ssize_t plane) noexcept nogil
+        void (*lstm_forward)(const cdl_cell* s) noexcept nogil
+        void (*lstm_backward)(const cdl_cell* s) noexcept nogil
+        void (*gru_reset)(const cdl_cell* s) noexcept nogil
+        void (*gru_forward)(const cdl_cell* s) noexcept nogil
+        void (*gru_backward)(const cdl_cell* s) noexcept nogil
+        void (*gru_reset_backward)(const cdl_cell* s) noexcept nogil
+        void (*rnn_forward)(const cdl_cell* s) noexcept nogil
+        void (*rnn_backward)(const cdl_cell* s) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: EDGE_FILL "CDL_EDGE_FILL"

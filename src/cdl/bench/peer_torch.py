@@ -16,6 +16,10 @@ from .images_torch import upsample_grad as upsample_grad
 from .peer_torch_networks import network_epoch as network_epoch
 from .peer_torch_networks import network_predict as network_predict
 from .peer_torch_networks import network_step as network_step
+from .peer_torch_recurrent import cell_step as cell_step
+from .peer_torch_recurrent import char_step as char_step
+from .peer_torch_recurrent import recurrent as recurrent
+from .peer_torch_recurrent import recurrent_grad as recurrent_grad
 from .reference_augment import GREY, MEAN, STD, factors
 
 FORWARD = {

@@ -1,5 +1,5 @@
 """Layers: thin classes that hold parameters and call the ops."""
-from cdl.nn import activation, conv, dense, dropout, norm, pool, resize
+from cdl.nn import activation, conv, dense, dropout, norm, pool, recurrent, resize
 from cdl.nn.activation import *
 from cdl.nn.conv import *
 from cdl.nn.dense import *
@@ -7,7 +7,8 @@ from cdl.nn.dropout import *
 from cdl.nn.layer import Layer
 from cdl.nn.norm import *
 from cdl.nn.pool import *
+from cdl.nn.recurrent import *
 from cdl.nn.resize import *
 
 __all__ = ["Layer", *dense.__all__, *conv.__all__, *activation.__all__, *dropout.__all__, *norm.__all__,
-           *pool.__all__, *resize.__all__]
+           *pool.__all__, *recurrent.__all__, *resize.__all__]

@@ -86,6 +86,20 @@ typedef struct cdl_tiles {
     ptrdiff_t top, left;
 } cdl_tiles;
 
+/* Some rows (sequences) and units of one step of a recurrent layer of `width` units (recurrent.c). All pointers are at the
+ * first row and unit. gates, dgates: rows `row` apart, of blocks `gate` apart, a block of `width` for each gate; the others:
+ * rows `width` apart; those of y and g, which may be NULL, are their rows place[0], place[1], ..., or 0, 1, ... */
+typedef struct cdl_cell {
+    size_t rows, units, row, gate, width;
+    void *gates, *dgates;
+    const void *h_prev, *c_prev;
+    void *h, *c, *y;
+    const int64_t *place;
+    const void *g, *reset;
+    void *dh, *dc;
+    int variant; /* RNN: ReLU; GRU: the reset gate acts after the product */
+} cdl_cell;
+
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];
     cdl_unary_backward *unary_backward[CDL_UNARY_COUNT];
