@@ -48,6 +48,15 @@ BOTTLE = ({"conv1.weight": (1, 1, 4, 2)} | normed("bn1", 2) | {"conv2.weight": (
 LENET = {"conv1.weight": (5, 5, 1, 6), "conv1.bias": (6,), "conv2.weight": (5, 5, 6, 16), "conv2.bias": (16,),
          "fc1.weight": (16, 120), "fc1.bias": (120,), "fc2.weight": (120, 84), "fc2.bias": (84,), "fc3.weight": (84, 3),
          "fc3.bias": (3,)}
+
+
+def attending(features=6, wide=6, narrow=6, bias=True):
+    """The state of a MultiHeadAttention with queries of `wide` features and keys of `narrow` ones."""
+    sizes = {"query": (features, wide), "key": (features, narrow), "value": (features, narrow), "out": (wide, features)}
+    return {f"{name}.{part}": size if part == "weight" else size[1:] for name, size in sizes.items()
+            for part in ("weight", "bias")[:1 + bias]}
+
+
 ROWS = [
     Row("Dense", lambda: cdl.Dense(3, rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
     Row("Dense relu", lambda: cdl.Dense(3, "relu", rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
@@ -130,4 +139,9 @@ ROWS = [
     Row("ConvTranspose2D same", lambda: cdl.ConvTranspose2D(4, 3, 2, "same", groups=2, activation="relu", use_bias=False,
                                                             output_padding=1, rng=0), (2, 3, 5, 4), (2, 7, 11, 4),
         {"weight": (3, 3, 2, 4)}),
+    *(Row(f"MultiHeadAttention{word}", lambda options=options: cdl.MultiHeadAttention(2, rng=0, **options), (2, 5, 6),
+          (2, 5, 6), attending(**sizes)) for word, options, sizes in (
+        ("", {}, {}), (" causal", {"causal": True, "in_features": 6}, {}),
+        (" without bias", {"use_bias": False}, {"bias": False}),
+        (" of one key head", {"key_heads": 1, "head_size": 4}, {"wide": 8, "narrow": 4}))),
 ]

@@ -1,6 +1,7 @@
 """Layers: thin classes that hold parameters and call the ops."""
-from cdl.nn import activation, conv, dense, dropout, norm, pool, resize
+from cdl.nn import activation, attention, conv, dense, dropout, norm, pool, resize
 from cdl.nn.activation import *
+from cdl.nn.attention import *
 from cdl.nn.conv import *
 from cdl.nn.dense import *
 from cdl.nn.dropout import *
@@ -9,5 +10,7 @@ from cdl.nn.norm import *
 from cdl.nn.pool import *
 from cdl.nn.resize import *
 
+_IN_NN = {"KeyValueCache"}     # reached as cdl.nn.…
 __all__ = ["Layer", *dense.__all__, *conv.__all__, *activation.__all__, *dropout.__all__, *norm.__all__,
-           *pool.__all__, *resize.__all__]
+           *pool.__all__, *resize.__all__,
+           *(_name for _name in attention.__all__ if _name not in _IN_NN)]
