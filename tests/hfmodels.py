@@ -34,7 +34,7 @@ def doubled(state):
 
 
 def bert(state, ids, mask, heads, layers, eps=1e-12, types=0):
-    """The features (N, T, width); `layers` are the numbers of the blocks, in their order."""
+    """The features (N, T, width) after each of the blocks whose numbers are `layers`, in their order."""
     s = doubled(state)
     dense = lambda x, name: x @ s[name + ".weight"].T + s[name + ".bias"]  # noqa: E731
     norm = lambda x, name: layer_norm(x, s[name + ".weight"], s[name + ".bias"], eps)  # noqa: E731
@@ -43,12 +43,14 @@ def bert(state, ids, mask, heads, layers, eps=1e-12, types=0):
     x = s[e + "word_embeddings.weight"][ids] + s[e + "position_embeddings.weight"][:ids.shape[1]]
     x = norm(x + s[e + "token_type_embeddings.weight"][types], e + "LayerNorm")
     allowed = np.broadcast_to(mask[:, None, :], (len(ids), ids.shape[1], ids.shape[1]))
+    found = []
     for i in layers:
         b = f"encoder.layer.{i}."
         q, k, v = (dense(x, f"{b}attention.self.{part}") for part in ("query", "key", "value"))
         x = norm(x + dense(attend(q, k, v, heads, allowed), b + "attention.output.dense"), b + "attention.output.LayerNorm")
         x = norm(x + dense(gelu(dense(x, b + "intermediate.dense")), b + "output.dense"), b + "output.LayerNorm")
-    return x
+        found.append(x)
+    return found
 
 
 def gpt2(state, ids, heads, layers, eps=1e-5):

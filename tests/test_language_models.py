@@ -41,34 +41,35 @@ def close(got, wanted, tolerance):
     ("BERTBase", 12, 109_482_240), ("BERTLarge", 24, 335_141_888), ("GPT2Small", 12, 124_439_808),
     ("GPT2Medium", 24, 354_823_168)])
 def test_parameters_are_as_many_as_published(name, layers, count):
-    """One layer and the other, without memory for all of them; that there are so many is told by the config."""
+    """One layer and few tokens, and what one more adds: without memory for all of them, whose numbers the config tells."""
+    make = getattr(models, name)
     with cdl.init.no_draws(10**9):
-        one, two = (getattr(models, name)(layers=n).count_parameters() for n in (1, 2))
-        assert one + (layers - 1) * (two - one) == count
-        small = getattr(models, name)(width=48, tokens=10, positions=8)
-    assert small.config()["layers"] == layers
-    assert small.count_parameters() == sum(a.size for a in small.state_dict().values())
+        tokens = make(width=48, positions=8, layers=1).config()["tokens"]
+        assert make(width=48, positions=8, tokens=10).config()["layers"] == layers
+        base, deeper, more = (make(layers=n, tokens=t).count_parameters() for n, t in ((1, 10), (2, 10), (1, 11)))
+    assert base + (layers - 1) * (deeper - base) + (tokens - 10) * (more - base) == count
 
 
 # --- the formulas -----------------------------------------------------------------------------------------------------
 def test_bert_is_the_formula(tmp_path):
     save_safetensors(tmp_path / "bert.safetensors", bert_state())
     model = models.BERT(**BERT).load(tmp_path / "bert.safetensors")
-    wanted = hfmodels.bert(bert_state(), IDS, MASK, 4, range(2))
+    wanted = hfmodels.bert(bert_state(), IDS, MASK, 4, range(2))[-1]
     got = model.predict(IDS, MASK)
     for row, n in zip(range(3), MASK.sum(1), strict=True):
         close(got[row, :n], wanted[row, :n], 1e-5)
     np.testing.assert_array_equal(model.predict(IDS, MASK, batch_size=2), got)
     np.testing.assert_array_equal(model.predict(IDS, MASK.astype(int)), got)
     np.testing.assert_array_equal(model.predict(IDS, MASK, np.zeros_like(IDS)), got)
-    close(model.predict(IDS), hfmodels.bert(bert_state(), IDS, np.ones_like(MASK), 4, range(2)), 1e-5)
+    close(model.predict(IDS), hfmodels.bert(bert_state(), IDS, np.ones_like(MASK), 4, range(2))[-1], 1e-5)
     assert model.predict(IDS[:0]).shape == (0, 9, 16)
     s = hfmodels.doubled(bert_state())
     close(model.pooled(cdl.Tensor(got)), np.tanh(got[:, 0] @ s["pooler.dense.weight"].T + s["pooler.dense.bias"]), 1e-5)
     mean = (wanted * MASK[..., None]).sum(1) / MASK.sum(1, keepdims=True)
     close(model.embed(IDS, MASK), mean / np.linalg.norm(mean, axis=1, keepdims=True), 1e-5)
     types = np.tile([0, 0, 1, 1, 0, 1, 1, 1, 0], (3, 1))
-    close(model.predict(IDS, types=types), hfmodels.bert(bert_state(), IDS, np.ones_like(MASK), 4, range(2), types=types), 1e-5)
+    close(model.predict(IDS, types=types), hfmodels.bert(bert_state(), IDS, np.ones_like(MASK), 4, range(2), types=types)[-1],
+          1e-5)
 
 
 def test_gpt2_is_the_formula(tmp_path):
@@ -119,7 +120,7 @@ def test_what_a_checkpoint_holds_beside_the_network_is_left_out(tmp_path):
 def test_faults_of_a_checkpoint_are_all_told_and_nothing_is_loaded(make, state, prefix, tmp_path):
     path, given = tmp_path / "model.safetensors", state()
     names = list(given)
-    wrong = next(name for name in names if name.endswith("query.weight") or name.endswith("c_attn.weight"))
+    wrong = next(name for name in names if name.endswith(("query.weight", "c_attn.weight")))
     given["surprise.weight"], given[wrong] = np.zeros(3, np.float32), np.zeros((16, 40), np.float32)
     del given[names[-1]]
     save_safetensors(path, given)
@@ -222,7 +223,7 @@ def test_gpt2_learns_to_count_and_goes_on_counting():
     model = models.GPT2(layers=2, width=32, heads=4, tokens=12, positions=32, dropout=0.0, rng=0)
     model.fit(text[:, :-1], text[:, 1:], loss="cross_entropy", epochs=40, rng=0, progress=False,
               optimizer=lambda p: cdl.Adam(p, lr=0.01))
-    np.testing.assert_array_equal(model.generate([[3, 4], [10, 11]], 5), (np.arange(7) + [[3], [10]]) % 12)
+    np.testing.assert_array_equal(model.generate([[3, 4], [10, 11]], 5), np.add([[3], [10]], np.arange(7)) % 12)
 
 
 # --- generation -------------------------------------------------------------------------------------------------------

@@ -363,7 +363,8 @@ def test_copies_of_a_stack_are_independent():
     lambda: cdl.TransformerEncoder(2, 2, in_features=8, norm="rms", activation="swiglu", rotary=True, recompute=True),
     lambda: cdl.TransformerDecoder(1, 4, 6, in_features=8, key_heads=2, pre_norm=False),
     lambda: cdl.Sequential([cdl.Embedding(9, 8), nn.LearnedPosition(6, 8), nn.SinusoidalPosition(),
-                            nn.EncoderBlock(2, in_features=8), nn.FeedForward(in_features=8)])], ids=["encoder", "decoder", "sequential"])
+                            nn.EncoderBlock(2, in_features=8), nn.FeedForward(in_features=8)]),
+], ids=["encoder", "decoder", "sequential"])
 def test_stacks_go_through_files(make, tmp_path):
     model = cdl.Sequential([make()])
     model.save(tmp_path / "model.safetensors")
