@@ -19,6 +19,9 @@ from .networks_cdl import network_predict as network_predict
 from .networks_cdl import network_step as network_step
 from .reference_augment import MEAN, STD
 from .rows import IDIOMS
+from .transformers_cdl import transformer_predict as transformer_predict
+from .transformers_cdl import transformer_step as transformer_step
+from .transformers_cdl import transformer_token as transformer_token
 
 
 def start(threads):

@@ -6,15 +6,19 @@ from . import peer_torch
 from .images_torch import Images
 from .peer_torch import start, version
 from .peer_torch_networks import Networks, frozen
+from .peer_torch_transformers import Transformers
 
 __all__ = ["image_norm_grad", "network_epoch", "network_predict", "network_step", "pool_grad", "regularised", "start",
-           "upsample_grad", "version"]
+           "transformer_predict", "transformer_step", "transformer_token", "upsample_grad", "version"]
 
 _last = Images(torch.channels_last, torch.compile)  # the faster of the layouts, for max pooling by 4 %
 pool_grad, image_norm_grad, upsample_grad = _last.pool_grad, _last.image_norm_grad, _last.upsample_grad
 _networks = Networks(torch.channels_last, frozen)
 network_predict, network_step = _networks.network_predict, _networks.network_step
 network_epoch = _networks.network_epoch
+_transformers = Transformers(lambda f: frozen(f) if isinstance(f, torch.nn.Module) else torch.compile(f))
+transformer_predict, transformer_step = _transformers.transformer_predict, _transformers.transformer_step
+transformer_token = _transformers.transformer_token
 
 
 def regularised(d):

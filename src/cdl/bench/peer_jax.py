@@ -16,6 +16,9 @@ from .peer_jax_call import adam_update, call, fresh
 from .peer_jax_networks import network_epoch as network_epoch
 from .peer_jax_networks import network_predict as network_predict
 from .peer_jax_networks import network_step as network_step
+from .peer_jax_transformers import transformer_predict as transformer_predict
+from .peer_jax_transformers import transformer_step as transformer_step
+from .peer_jax_transformers import transformer_token as transformer_token
 
 FORWARD = {
     None: lambda z: z,

@@ -94,6 +94,30 @@ def network_predict(d):
     return run, run
 
 
+def _transformer(d, scored):
+    from .peer_onnx_transformers import inputs, model
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
+    session, given = ort.InferenceSession(model(d, scored), options, providers=["CPUExecutionProvider"]), inputs(d)
+
+    def run():
+        return session.run(None, given)
+
+    return run, run
+
+
+def transformer_predict(d):
+    """The whole graph."""
+    return _transformer(d, False)
+
+
+def transformer_token(d):
+    """The whole graph; the keys and values before are inputs."""
+    run, _ = _transformer(d, True)
+    return run, lambda: [run()[0][:, -1]]
+
+
 def predict(d):
     """From an ndarray to an ndarray."""
     nodes = [("Gemm", ["x", "w1", "b1"], ["h"]), ("Relu", ["h"], ["r"]), ("Gemm", ["r", "w2", "b2"], ["y"])]

@@ -16,6 +16,9 @@ from .images_torch import upsample_grad as upsample_grad
 from .peer_torch_networks import network_epoch as network_epoch
 from .peer_torch_networks import network_predict as network_predict
 from .peer_torch_networks import network_step as network_step
+from .peer_torch_transformers import transformer_predict as transformer_predict
+from .peer_torch_transformers import transformer_step as transformer_step
+from .peer_torch_transformers import transformer_token as transformer_token
 from .reference_augment import GREY, MEAN, STD, factors
 
 FORWARD = {

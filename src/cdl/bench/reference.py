@@ -18,6 +18,9 @@ from .reference_loss import loss_and_slope
 from .reference_networks import network_epoch as network_epoch
 from .reference_networks import network_predict as network_predict
 from .reference_networks import network_step as network_step
+from .reference_transformer import transformer_predict as transformer_predict
+from .reference_transformer import transformer_step as transformer_step
+from .reference_transformer import transformer_token as transformer_token
 from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
