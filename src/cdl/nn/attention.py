@@ -1,12 +1,13 @@
 """Multi-head attention, and the cache of its keys and values for generation."""
 import numpy as np
 
+from cdl._core.attention import attention_of_heads
 from cdl._core.check import positive_integer
 from cdl._core.tape import is_recording, no_grad
 from cdl._core.tensor import Tensor
 from cdl.nn.dense import Dense
 from cdl.nn.layer import Layer
-from cdl.ops import attention, attention_weights, dropout, matmul
+from cdl.ops import attention_weights, dropout, matmul
 from cdl.ops.dropout import check_drop_prob
 from cdl.random import generator
 
@@ -238,8 +239,7 @@ class MultiHeadAttention(Layer):
         if self.dropout and self.training:
             y = self._dropped(query, key, value, mask, causal)
         else:
-            y = self._joined(attention(self._split(query, self.heads), self._split(key, self.key_heads),
-                                       self._split(value, self.key_heads), mask, causal))
+            y = attention_of_heads(query, key, value, self.heads, self.key_heads, mask, causal)
         y = self.out(y)
         if return_weights:
             return y, attention_weights(self._split(query, self.heads), self._split(key, self.key_heads), mask, causal)

@@ -1,6 +1,8 @@
 """Scaled dot-product attention, softmax(Q Kᵀ / √d) V, and its weights."""
 import numpy as np
 
+from cdl._core.attention import attention as _attention
+from cdl._core.attention import check_operands
 from cdl._core.softmax import softmax as _softmax
 from cdl._core.tensor import Tensor
 from cdl.ops.binary import where
@@ -59,8 +61,7 @@ def attention(query, key, value, mask=None, causal=False, *, scale=None):
     >>> cdl.attention(x, x, x, causal=True)[0]
     array([1., 0.])
     """
-    weights = attention_weights(query, key, mask, causal, scale=scale)
-    return matmul(weights, _repeated(value, np.shape(query)))
+    return _attention(query, key, value, mask, causal, scale)
 
 
 def attention_weights(query, key, mask=None, causal=False, *, scale=None):
@@ -80,6 +81,7 @@ def attention_weights(query, key, mask=None, causal=False, *, scale=None):
     array([[1. , 0. ],
            [0.5, 0.5]])
     """
+    check_operands(query, key, mask)
     d = np.shape(query)[-1]
     key = _repeated(key, np.shape(query))
     scores = matmul(query, swapaxes(key, -2, -1)) * float(d**-0.5 if scale is None else scale)

@@ -1,0 +1,699 @@
+"""Scaled dot-product attention, y = softmax(q kT scale + mask) v, in blocks of queries and keys.
+
+Query q is (…, Tq, d), key k (…, Tk, d), value v (…, Tk, dv), y (…, Tq, dv); heads are the last of the leading axes, and
+`groups` query heads share a key head. Scores exist for one block at a time: of a block of queries the softmax is taken
+online, block of keys by block of keys, so that memory is linear in Tq and Tk. Kept for the backward is one number a query,
+log = log2 of the sum of 2^(score scale log2 e). Backward, with the weights w computed again and their gradients dw = g vT:
+
+    dv = wT g,   ds = w (dw - dot) scale,   dot = rows' sums of w dw = rows' sums of y g,   dq = ds k,   dk = dsT q
+"""
+from libc.math cimport INFINITY
+from libc.string cimport memset
+
+cimport cython
+
+from cdl._core.cast cimport cast
+from cdl._core.copy cimport contiguous
+from cdl._core.gate cimport as_any, as_float, finish
+from cdl._core.kernels cimport BINARY_ADD, MASK_ADDED, MASK_BOOL, MASK_NONE, K, cdl_scores
+from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.shape cimport broadcast
+from cdl._core.sizes cimport ceil_div, even_part
+from cdl._core.tape cimport give, record, recording
+from cdl._core.tensor cimport (BOOL, F64, I64, ITEMSIZE, MAXDIM, READS_A, READS_B, READS_C, Node, Tensor, empty_like,
+                               fill_like, new_tensor, shape_of)
+from cdl._core.threads cimport run_tasks
+
+cdef extern from "gemm.h" nogil:
+    size_t PANEL "CDL_GEMM_PANEL"
+
+cdef enum:
+    FEW = 6                 # queries up to which keys are multiplied as they lie: packing them costs more
+    CHUNK = 512             # queries of a task; each packs the keys for itself
+
+cdef Py_ssize_t ALL = <Py_ssize_t>1 << 60
+# of a block, to be tuned
+cdef Py_ssize_t ROWS = 56, KEYS = 512, BACK_ROWS = 56, BACK_KEYS = 256
+cdef double LOG2E = 1.4426950408889634
+
+
+cdef struct Side:
+    # How one of the arrays lies: from one index of an outer axis to the next, from one head of a group, one row.
+    char* ptr
+    Py_ssize_t[MAXDIM] steps
+    Py_ssize_t group, row
+
+
+cdef struct Attention:
+    int kind, axes                      # the outer axes: all that lead, of the heads those of the key
+    Py_ssize_t[MAXDIM] dims
+    Py_ssize_t outer, groups, tq, tk, d, dv
+    double scale
+    bint causal, joined                 # joined: heads are parts of the last axis, (N, T, heads d)
+    int masked
+    Py_ssize_t mask_col
+    Side q, k, v, y, mask
+    char* log                           # (outer, groups, tq), or NULL where there is no backward
+    Py_ssize_t chunk, chunks            # of queries; in the backward of keys
+    int status
+    # backward
+    bint[MAXDIM] together               # axes that one task goes through, as they share the mask's gradient
+    Side g, dq, dk, dv_, dmask
+    Py_ssize_t dq_chunk                 # from the dq of one chunk of keys to the next, in elements
+
+
+cdef struct Head:
+    # One query head: its arrays, and what a task has prepared of them
+    const char* q
+    const char* k
+    const char* v
+    const char* mask
+    const char* v_given                 # where v is a copy with zeros for rows that are not finite; or NULL
+    char* y
+    char* kt                            # panels of the transposed key; or NULL
+    char* s
+    char* top
+    char* log
+    Py_ssize_t k_row, v_row, s_row
+
+
+cdef inline char* place(const Side* s, const Attention* a, const Py_ssize_t* index, Py_ssize_t group) noexcept nogil:
+    """Where the rows of a head begin; NULL for an array that there is not."""
+    cdef Py_ssize_t at = group * s.group
+    cdef int i
+    if s.ptr == NULL:
+        return NULL
+    for i in range(a.axes):
+        at += index[i] * s.steps[i]
+    return s.ptr + at * ITEMSIZE[a.kind]
+
+
+cdef inline void split_index(const Attention* a, Py_ssize_t position, Py_ssize_t* index) noexcept nogil:
+    cdef int i
+    for i in range(a.axes - 1, -1, -1):
+        index[i] = position % a.dims[i]
+        position //= a.dims[i]
+
+
+cdef inline const char* mask_at(const Attention* a, const Py_ssize_t* index, Py_ssize_t group) noexcept nogil:
+    cdef Py_ssize_t at = group * a.mask.group
+    cdef int i
+    if a.masked == MASK_NONE:
+        return NULL
+    for i in range(a.axes):
+        at += index[i] * a.mask.steps[i]
+    return a.mask.ptr + at * (1 if a.masked == MASK_BOOL else ITEMSIZE[a.kind])
+
+
+cdef inline cdl_scores scores_of(const Attention* a, const char* mask, Py_ssize_t i, Py_ssize_t j, Py_ssize_t n,
+                                 Py_ssize_t s_row) noexcept nogil:
+    """The block of scores from query i and key j on, n keys wide."""
+    cdef cdl_scores t
+    t.keys, t.s_row, t.scale, t.masked = n, s_row, a.scale * LOG2E, a.masked
+    t.visible = i + a.tk - a.tq + 1 - j if a.causal else ALL
+    t.mask_row, t.mask_col = a.mask.row, a.mask_col
+    t.mask = NULL
+    if a.masked != MASK_NONE:
+        t.mask = mask + (i * t.mask_row + j * t.mask_col) * (1 if a.masked == MASK_BOOL else ITEMSIZE[a.kind])
+    return t
+
+
+cdef inline Py_ssize_t seen(const Attention* a, Py_ssize_t end) noexcept nogil:
+    """How many keys the queries before `end` may look at."""
+    return min(max(end + a.tk - a.tq, 0), a.tk) if a.causal else a.tk
+
+
+cdef inline void pack_transposed(int kind, const char* x, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t n,
+                                 char* target) noexcept nogil:
+    """Panels (n, 32) of the transposed x (rows, n)."""
+    K[kind].gemm_pack(n, rows, x, 1, row, target, PANEL, PANEL * n)
+
+
+cdef inline Py_ssize_t panels_size(Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
+    return ceil_div(rows, PANEL) * PANEL * n
+
+
+cdef inline Py_ssize_t score_row(Py_ssize_t keys) noexcept nogil:
+    # Whole vectors, and rows that do not share a few sets of the cache.
+    return ceil_div(keys, 16) * 16 + 16
+
+
+cdef inline bint finite(int kind, const char* x, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t n, char* copy) noexcept nogil:
+    cdef int good = 1
+    K[kind].attention_finite(x, row, rows, n, copy, &good)
+    return good
+
+
+# --- forward ----------------------------------------------------------------------------------------------------------
+cdef void forward_rows(const Attention* a, const Head* h, Py_ssize_t i, Py_ssize_t m) noexcept nogil:
+    """Queries i to i + m of a head."""
+    cdef Py_ssize_t item = ITEMSIZE[a.kind], j = 0, n, last = seen(a, i + m), keys = KEYS
+    cdef const char* q = h.q + i * a.q.row * item
+    cdef char* y = h.y + i * a.y.row * item
+    cdef char* log = h.log if a.log == NULL else h.log + i * item
+    cdef cdl_scores t
+    cdef int r
+    for r in range(m):
+        if a.kind == F64:
+            (<double*>h.top)[r] = -INFINITY
+        else:
+            (<float*>h.top)[r] = -INFINITY
+    memset(log, 0, m * item)
+    while True:
+        n = min(keys, last - j)
+        if n > 0 and h.kt != NULL:
+            K[a.kind].gemm(m, n, a.d, q, a.q.row, 1, h.kt + j * a.d * item, PANEL, PANEL * a.d, h.s, h.s_row, NULL, False)
+        elif n > 0:
+            K[a.kind].gemm_dot(m, n, a.d, q, a.q.row, h.k + j * h.k_row * item, h.k_row, h.s, h.s_row, NULL, False)
+        if n > 0:
+            t = scores_of(a, h.mask, i, j, n, h.s_row)
+            K[a.kind].attention_softmax(&t, h.s, m, h.top, log, y, a.y.row, a.dv if j > 0 else 0)
+        K[a.kind].gemm(m, a.dv, max(n, 0), h.s, h.s_row, 1, h.v + j * h.v_row * item, h.v_row, PANEL, y, a.y.row, NULL, j > 0)
+        if h.v_given != NULL and n > 0:
+            K[a.kind].attention_rest(m, a.dv, n, h.s, h.s_row, 1, h.v_given + j * a.v.row * item, a.v.row, y, a.y.row)
+        j += keys
+        if j >= last:
+            break
+    K[a.kind].attention_divide(y, a.y.row, m, a.dv, h.top, log)
+
+
+cdef void forward_task(void* job, size_t task) noexcept nogil:
+    """A chunk of the queries of one head."""
+    cdef Attention* a = <Attention*>job
+    cdef Py_ssize_t item = ITEMSIZE[a.kind], chunk = <Py_ssize_t>task % a.chunks, i = chunk * a.chunk
+    cdef Py_ssize_t head = <Py_ssize_t>task // a.chunks, group = head % a.groups, end = min(i + a.chunk, a.tq), last, rows
+    cdef Py_ssize_t[MAXDIM] index
+    cdef Py_ssize_t packed, copied = 0, scores
+    cdef char* memory
+    cdef Head h
+    split_index(a, head // a.groups, index)
+    h.q, h.k, h.v, h.y = (place(&a.q, a, index, group), place(&a.k, a, index, group), place(&a.v, a, index, group),
+                          place(&a.y, a, index, group))
+    h.mask = mask_at(a, index, group)
+    h.k_row, h.v_row = a.k.row, a.v.row
+    last = seen(a, end)
+    rows = even_part(end - i, ROWS, 1)
+    h.s_row = score_row(min(last, <Py_ssize_t>KEYS))
+    packed = panels_size(last, a.d) if end - i > FEW else 0
+    scores = rows * h.s_row
+    h.v_given = NULL
+    if (a.causal or a.masked != MASK_NONE) and not finite(a.kind, h.v, a.v.row, last, a.dv, NULL):
+        copied = last * a.dv
+    memory = <char*>pool_alloc((packed + copied + scores + 2 * rows) * item)
+    if memory == NULL:
+        a.status = -1
+        return
+    h.kt = NULL
+    h.s = memory + (packed + copied) * item
+    h.top = h.s + scores * item
+    h.log = h.top + rows * item
+    if a.log != NULL:
+        h.log = a.log + head * a.tq * item
+    if packed:
+        h.kt = memory
+        pack_transposed(a.kind, h.k, a.k.row, last, a.d, h.kt)
+    if copied:
+        h.v_given, h.v, h.v_row = h.v, memory + packed * item, a.dv
+        finite(a.kind, h.v_given, a.v.row, last, a.dv, memory + packed * item)
+    while i < end:
+        forward_rows(a, &h, i, min(rows, end - i))
+        i += rows
+    pool_free(memory)
+
+
+cdef double microseconds(const Attention* a, double products) noexcept:
+    """What one thread needs, at 100 GF/s of float32."""
+    cdef double pairs = <double>a.tq * a.tk * (0.5 if a.causal else 1) * a.outer * a.groups
+    return pairs * (products * (a.d + a.dv) + 10) * 1e-5 * (2 if a.kind == F64 else 1)
+
+
+cdef int forward(Attention* a) except -1:
+    a.chunk = even_part(a.tq, CHUNK, 1)
+    a.chunks = ceil_div(a.tq, a.chunk)
+    a.status = 0
+    run_tasks(forward_task, a, a.outer * a.groups * a.chunks, microseconds(a, 1))
+    if a.status < 0:
+        raise MemoryError(f"attention: no memory to pack {a.tk} keys")
+    return 0
+
+
+# --- backward ---------------------------------------------------------------------------------------------------------
+cdef struct Back:
+    # One query head in the backward, for the keys from `first` on
+    const char* q
+    const char* k
+    const char* v
+    const char* g
+    const char* mask
+    char* dmask
+    char* dq
+    char* dk
+    char* dv
+    const char* log
+    char* kt                            # panels of the transposed key and value
+    char* vt
+    char* s
+    char* dw
+    char* dot
+    Py_ssize_t first, s_row
+    bint careful                        # something that may be hidden is not finite
+
+
+cdef inline void product(int kind, bint careful, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const char* a, Py_ssize_t a_row,
+                         Py_ssize_t a_col, const char* b, Py_ssize_t b_row, char* c, Py_ssize_t c_row, bint accumulate,
+                         char* room) noexcept nogil:
+    """c (m, n) = or += a b, where weights of 0 hide what is not finite in b if `careful`; room: k n elements."""
+    if c == NULL:
+        return
+    if careful and not finite(kind, b, b_row, k, n, room):
+        K[kind].gemm(m, n, k, a, a_row, a_col, room, n, PANEL, c, c_row, NULL, accumulate)
+        K[kind].attention_rest(m, n, k, a, a_row, a_col, b, b_row, c, c_row)
+    else:
+        K[kind].gemm(m, n, k, a, a_row, a_col, b, b_row, PANEL, c, c_row, NULL, accumulate)
+
+
+cdef void backward_block(const Attention* a, const Back* h, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j, Py_ssize_t n,
+                         char* room) noexcept nogil:
+    """Queries i to i + m and keys j to j + n of a head."""
+    cdef Py_ssize_t item = ITEMSIZE[a.kind], panel = j - h.first, size = h.s_row
+    cdef int kind = a.kind
+    cdef const char* q = h.q + i * a.q.row * item
+    cdef const char* g = h.g + i * a.g.row * item
+    cdef cdl_scores t = scores_of(a, h.mask, i, j, n, size)
+    cdef char* dmask = NULL
+    cdef char* dq = NULL if h.dq == NULL else h.dq + i * a.dq.row * item
+    cdef char* dk = NULL if h.dk == NULL else h.dk + j * a.dk.row * item
+    cdef char* dv = NULL if h.dv == NULL else h.dv + j * a.dv_.row * item
+    if h.dmask != NULL:
+        dmask = h.dmask + (i * a.mask.row + j * a.mask_col) * item
+    K[kind].gemm(m, n, a.d, q, a.q.row, 1, h.kt + panel * a.d * item, PANEL, PANEL * a.d, h.s, size, NULL, False)
+    K[kind].gemm(m, n, a.dv, g, a.g.row, 1, h.vt + panel * a.dv * item, PANEL, PANEL * a.dv, h.dw, size, NULL, False)
+    K[kind].attention_backward(&t, h.s, h.dw, m, h.log + i * item, h.dot + i * item, a.scale, dmask)
+    product(kind, h.careful, n, a.dv, m, h.s, 1, size, g, a.g.row, dv, a.dv_.row, True, room)
+    product(kind, h.careful, n, a.d, m, h.dw, 1, size, q, a.q.row, dk, a.dk.row, True, room)
+    product(kind, h.careful, m, a.d, n, h.dw, size, 1, h.k + j * a.k.row * item, a.k.row, dq, a.dq.row, j > h.first, room)
+
+
+cdef inline void zero(int kind, char* c, Py_ssize_t row, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    if c != NULL:
+        for i in range(m):
+            memset(c + i * row * ITEMSIZE[kind], 0, n * ITEMSIZE[kind])
+
+
+cdef void backward_head(const Attention* a, Back* h, Py_ssize_t end, bint fresh, char* room) noexcept nogil:
+    """A query head and the keys h.first to end; fresh: the first that adds to these dk and dv."""
+    cdef Py_ssize_t item = ITEMSIZE[a.kind], rows = even_part(a.tq, BACK_ROWS, 1), i, j = h.first, m, n, wide
+    K[a.kind].dot_rows(h.g, place_of_y(a, h), h.dot, a.tq, a.dv, a.g.row)
+    pack_transposed(a.kind, h.k + j * a.k.row * item, a.k.row, end - j, a.d, h.kt)
+    pack_transposed(a.kind, h.v + j * a.v.row * item, a.v.row, end - j, a.dv, h.vt)
+    while j < end:
+        wide = min(<Py_ssize_t>BACK_KEYS, end - j)
+        if fresh:
+            zero(a.kind, NULL if h.dk == NULL else h.dk + j * a.dk.row * item, a.dk.row, wide, a.d)
+            zero(a.kind, NULL if h.dv == NULL else h.dv + j * a.dv_.row * item, a.dv_.row, wide, a.dv)
+        i = 0
+        while i < a.tq:
+            m = min(rows, a.tq - i)
+            n = min(wide, seen(a, i + m) - j)
+            if n > 0:
+                backward_block(a, h, i, m, j, n, room)
+            elif j == h.first and h.dq != NULL:
+                zero(a.kind, h.dq + i * a.dq.row * item, a.dq.row, m, a.d)
+            i += m
+        j += wide
+
+
+cdef inline const char* place_of_y(const Attention* a, const Back* h) noexcept nogil:
+    return a.y.ptr + (h.g - a.g.ptr)        # g lies as y does
+
+
+cdef void backward_task(void* job, size_t task) noexcept nogil:
+    """The query heads that share a key head, and a chunk of its keys; where heads share a mask's gradient, all of them."""
+    cdef Attention* a = <Attention*>job
+    cdef Py_ssize_t item = ITEMSIZE[a.kind], chunk = <Py_ssize_t>task % a.chunks, rest = <Py_ssize_t>task // a.chunks
+    cdef Py_ssize_t first = chunk * a.chunk, end = min(first + a.chunk, a.tk), keys = end - first, count = 1, inner, group
+    cdef Py_ssize_t rows = even_part(a.tq, BACK_ROWS, 1), wide = min(<Py_ssize_t>BACK_KEYS, keys), scores, most, position
+    cdef Py_ssize_t[MAXDIM] index
+    cdef int axis
+    cdef Back h
+    cdef char* memory
+    h.first, h.s_row = first, score_row(wide)
+    scores = rows * h.s_row
+    most = max(rows, wide) * max(a.d, a.dv)
+    memory = <char*>pool_alloc((panels_size(keys, a.d) + panels_size(keys, a.dv) + 2 * scores + a.tq + most) * item)
+    if memory == NULL:
+        a.status = -1
+        return
+    h.s = memory
+    h.dw = h.s + scores * item
+    h.kt = h.dw + scores * item
+    h.vt = h.kt + panels_size(keys, a.d) * item
+    h.dot = h.vt + panels_size(keys, a.dv) * item
+    for axis in range(a.axes - 1, -1, -1):
+        index[axis] = 0
+        if a.together[axis]:
+            count *= a.dims[axis]
+        else:
+            index[axis] = rest % a.dims[axis]
+            rest //= a.dims[axis]
+    for inner in range(count):
+        rest, position = inner, 0
+        for axis in range(a.axes - 1, -1, -1):
+            if a.together[axis]:
+                index[axis] = rest % a.dims[axis]
+                rest //= a.dims[axis]
+        for axis in range(a.axes):
+            position = position * a.dims[axis] + index[axis]
+        for group in range(a.groups):
+            h.q, h.k, h.v, h.g = (place(&a.q, a, index, group), place(&a.k, a, index, group), place(&a.v, a, index, group),
+                                  place(&a.g, a, index, group))
+            h.dk, h.dv = place(&a.dk, a, index, group), place(&a.dv_, a, index, group)
+            h.dq, h.dmask, h.mask = place(&a.dq, a, index, group), place(&a.dmask, a, index, group), mask_at(a, index, group)
+            if h.dq != NULL:
+                h.dq += chunk * a.dq_chunk * item
+            h.log = a.log + (position * a.groups + group) * a.tq * item
+            h.careful = (a.causal or a.masked != MASK_NONE) and not (
+                finite(a.kind, h.q, a.q.row, a.tq, a.d, NULL) and finite(a.kind, h.g, a.g.row, a.tq, a.dv, NULL)
+                and finite(a.kind, h.k + first * a.k.row * item, a.k.row, keys, a.d, NULL))
+            backward_head(a, &h, end, group == 0, h.dot + a.tq * item)
+    pool_free(memory)
+
+
+cdef int backward_all(Attention* a, Tensor dq, Tensor parts) except -1:
+    """parts: a dq for each chunk of keys, to be added up."""
+    cdef Py_ssize_t tasks = a.chunks, i
+    cdef int axis
+    for axis in range(a.axes):
+        if not a.together[axis]:
+            tasks *= a.dims[axis]
+    a.status = 0
+    run_tasks(backward_task, a, tasks, microseconds(a, 3))
+    if a.status < 0:
+        raise MemoryError(f"attention: no memory to pack {a.tk} keys")
+    if parts is not None:
+        K[a.kind].binary_forward[BINARY_ADD](parts.ptr, parts.ptr + dq.size * ITEMSIZE[a.kind], dq.ptr, dq.size, 1, 1)
+        for i in range(2, a.chunks):
+            K[a.kind].binary_forward[BINARY_ADD](dq.ptr, parts.ptr + i * dq.size * ITEMSIZE[a.kind], dq.ptr, dq.size, 1, 1)
+    return 0
+
+
+cdef enum:
+    FEW_TASKS = 8           # below, keys are split into chunks (of whole panels) so that there is work for several threads
+    CHUNK_KEYS = 512
+
+
+@cython.final
+@cython.no_gc
+cdef class AttentionNode(Node):
+    """a, b, c: query, key and value."""
+    cdef Attention job
+    cdef Tensor log, mask, given        # given: the mask that wants a gradient, mask as the kernels read it
+
+    cdef int backward(self, Tensor y, Tensor g) except -1:
+        cdef Attention a = self.job
+        cdef Tensor q = ready(self.a), k = ready(self.b), v = ready(self.c), dq = None, dk = None, dv = None, dmask = None
+        cdef Tensor parts = None
+        cdef Py_ssize_t tasks = 1
+        cdef Py_ssize_t[2] dims
+        cdef int i
+        a.y.ptr, a.g.ptr, a.log = y.ptr, g.ptr, self.log.ptr
+        lay(&a.q, q, &a, True, a.d)
+        lay(&a.k, k, &a, False, a.d)
+        lay(&a.v, v, &a, False, a.dv)
+        dq = gradient_of(self.a, &a.dq, &a, True, a.d)
+        dk = gradient_of(self.b, &a.dk, &a, False, a.d)
+        dv = gradient_of(self.c, &a.dv_, &a, False, a.dv)
+        a.dmask.ptr = NULL
+        if self.given is not None and self.given.needs_grad:
+            dmask = fill_like(self.given, 0)
+            lay_mask(&a.dmask, dmask, &a)
+        for i in range(a.axes):
+            a.together[i] = dmask is not None and a.mask.steps[i] == 0
+            tasks *= 1 if a.together[i] else a.dims[i]
+        a.chunk, a.dq_chunk = max(a.tk, 1), 0
+        if tasks < FEW_TASKS and a.tk >= 2 * CHUNK_KEYS and not (dmask is not None and a.mask_col == 0):
+            a.chunk = even_part(a.tk, max(a.tk // FEW_TASKS, <Py_ssize_t>CHUNK_KEYS), PANEL)
+        a.chunks = ceil_div(max(a.tk, 1), a.chunk)
+        if a.chunks > 1 and dq is not None:
+            dims[0], dims[1] = a.chunks, dq.size
+            parts = new_tensor(a.kind, 2, dims)
+            a.dq.ptr, a.dq_chunk = parts.ptr, dq.size
+        if y.size and a.tk:
+            backward_all(&a, dq, parts)
+        else:
+            for t in (dq, dk, dv):
+                if t is not None:
+                    memset((<Tensor>t).ptr, 0, (<Tensor>t).size * ITEMSIZE[a.kind])
+        for t, dt in ((self.a, dq), (self.b, dk), (self.c, dv), (self.given, dmask)):
+            if dt is not None:
+                give(<Tensor>t, <Tensor>dt, True)
+        return 0
+
+    cdef void release(self):
+        self.log = self.mask = self.given = None
+        Node.release(self)
+
+
+cdef Tensor gradient_of(Tensor t, Side* s, const Attention* a, bint of_query, Py_ssize_t n):
+    """Room for t's gradient, if it wants one, and how it lies."""
+    cdef Tensor dt = None
+    s.ptr, s.row, s.group = NULL, 0, 0
+    if t.needs_grad:
+        dt = empty_like(t)
+        lay(s, dt, a, of_query, n)
+    return dt
+
+
+# --- how arrays lie ---------------------------------------------------------------------------------------------------
+cdef Tensor ready(Tensor t):
+    """t, or a copy of it whose last axis the kernels can read."""
+    return t if t.dims[t.ndim - 1] <= 1 or t.steps[t.ndim - 1] == 1 else contiguous(t)
+
+
+cdef void lay(Side* s, Tensor t, const Attention* a, bint of_query, Py_ssize_t n) noexcept:
+    """t (…, heads, T, n), or joined (N, T, heads n); as many heads as the query has, or as the key."""
+    cdef int i, last = a.axes - 1
+    cdef Py_ssize_t head
+    s.ptr = t.ptr
+    s.group = 0
+    if a.joined:
+        s.row, s.steps[0], head = t.steps[1], t.steps[0], n
+    else:
+        s.row = t.steps[t.ndim - 2]
+        for i in range(a.axes):
+            s.steps[i] = t.steps[i]
+        head = t.steps[last] if last >= 0 else 0
+    if last >= 0:
+        s.steps[last] = head
+        if of_query:
+            s.steps[last], s.group = head * a.groups, head
+
+
+cdef void lay_mask(Side* s, Tensor mask, Attention* a) noexcept:
+    """A mask (…, heads, Tq, Tk), any of its axes 1 or, from the left, missing."""
+    cdef int i, axis, missing = a.axes + 2 - mask.ndim
+    cdef Py_ssize_t[MAXDIM] steps
+    for i in range(a.axes + 2):
+        axis = i - missing
+        steps[i] = 0 if axis < 0 or mask.dims[axis] == 1 else mask.steps[axis]
+    s.ptr, s.row, a.mask_col, s.group = mask.ptr, steps[a.axes], steps[a.axes + 1], 0
+    for i in range(a.axes):
+        s.steps[i] = steps[i]
+    if a.axes:
+        s.group = steps[a.axes - 1]
+        s.steps[a.axes - 1] = s.group * a.groups
+
+
+cdef Tensor as_mask(object mask, int kind):
+    """Booleans, or floats of this kind; along keys the kernels can read them."""
+    cdef Tensor t = as_any(mask, "attention")
+    if t.kind == I64:
+        raise TypeError("attention: mask must hold booleans, True where a query may look at a key, or floats that are added "
+                        f"to the scores, got {t.dtype}; convert it with mask.astype(bool)")
+    if t.kind != BOOL:
+        t = cast(t, kind)
+    if t.ndim == 0 or not t.contiguous:
+        t = contiguous(t)
+    return t
+
+
+cdef int set_mask(Attention* a, Tensor mask, tuple scores) except -1:
+    cdef int i
+    cdef bint bad
+    a.masked, a.mask.ptr, a.mask.row, a.mask.group, a.mask_col = MASK_NONE, NULL, 0, 0, 0
+    for i in range(a.axes):
+        a.mask.steps[i] = 0
+    if mask is None:
+        return 0
+    bad = mask.ndim > len(scores)
+    if not bad:
+        for i in range(1, mask.ndim + 1):
+            bad |= mask.dims[mask.ndim - i] != 1 and mask.dims[mask.ndim - i] != <Py_ssize_t>scores[len(scores) - i]
+    if bad:
+        raise ValueError(f"attention: mask of shape {shape_of(mask)} does not broadcast to the scores {scores}, a row for each "
+                         "query and a column for each key")
+    a.masked = MASK_BOOL if mask.kind == BOOL else MASK_ADDED
+    lay_mask(&a.mask, mask, a)
+    return 0
+
+
+cdef int check(Tensor q, Tensor k, Tensor v) except -1:
+    for name, t in (("query", q), ("key", k), ("value", v)):
+        if (<Tensor>t).ndim < 2:
+            raise ValueError(f"attention: {name} must be (…, T, d) with at least two axes, got shape {shape_of(t)}")
+    if q.dims[q.ndim - 1] != k.dims[k.ndim - 1]:
+        raise ValueError(f"attention: {q.dims[q.ndim - 1]} features of query {shape_of(q)} and {k.dims[k.ndim - 1]} of key "
+                         f"{shape_of(k)}; they are multiplied with one another")
+    if q.dims[q.ndim - 1] == 0:
+        raise ValueError(f"attention: query and key need at least one feature, got {shape_of(q)} and {shape_of(k)}")
+    if k.dims[k.ndim - 2] != v.dims[v.ndim - 2]:
+        raise ValueError(f"attention: {k.dims[k.ndim - 2]} keys {shape_of(k)} and {v.dims[v.ndim - 2]} values {shape_of(v)}; "
+                         "each key has its value")
+    return 0
+
+
+cdef Py_ssize_t axis_of(Tensor t, int lead, int axis) noexcept:
+    """The length of an axis of `lead` leading ones, 1 where t has fewer."""
+    cdef int own = axis - (lead - (t.ndim - 2))
+    return t.dims[own] if own >= 0 else 1
+
+
+cdef int set_axes(Attention* a, Tensor q, Tensor k, Tensor v) except -1:
+    """The outer axes and groups from what the three have in front; ValueError where it does not fit."""
+    cdef int i, lead = max(q.ndim, k.ndim, v.ndim) - 2
+    cdef Py_ssize_t of_q, of_k, of_v
+    cdef bint bad = lead + 2 > MAXDIM
+    a.axes, a.groups, a.outer, a.joined = lead, 1, 1, False
+    for i in range(0 if bad else lead):
+        of_q, of_k, of_v = axis_of(q, lead, i), axis_of(k, lead, i), axis_of(v, lead, i)
+        if of_k == 1:
+            of_k = of_v
+        elif of_v != 1:
+            bad |= of_v != of_k
+        if i == lead - 1 and of_q > of_k > 0:
+            if of_q % of_k:
+                raise ValueError(f"attention: {of_k} key heads do not divide {of_q} query heads (query {shape_of(q)}, key "
+                                 f"{shape_of(k)}, value {shape_of(v)})")
+            a.groups = of_q // of_k
+        else:
+            bad |= of_q != of_k and of_q != 1 and of_k != 1
+            of_k = of_q if of_k == 1 else of_k
+        a.dims[i] = of_k
+        a.outer *= of_k
+    if bad:
+        raise ValueError(f"attention: query {shape_of(q)}, key {shape_of(k)} and value {shape_of(v)} must agree in the axes "
+                         "that lead, or have 1 there")
+    return 0
+
+
+cdef Tensor spread(Tensor t, const Attention* a, bint of_query):
+    """t with all leading axes."""
+    cdef Py_ssize_t[MAXDIM] dims
+    cdef int i
+    cdef bint same = t.ndim == a.axes + 2
+    for i in range(a.axes):
+        dims[i] = a.dims[i]
+    if a.axes and of_query:
+        dims[a.axes - 1] *= a.groups
+    dims[a.axes], dims[a.axes + 1] = t.dims[t.ndim - 2], t.dims[t.ndim - 1]
+    for i in range(a.axes if same else 0):
+        same &= t.dims[i] == dims[i]
+    return t if same else broadcast(t, a.axes + 2, dims, "attention")
+
+
+# --- the ops ----------------------------------------------------------------------------------------------------------
+cdef Tensor apply(Attention* a, Tensor q, Tensor k, Tensor v, Tensor mask, int ndim, const Py_ssize_t* dims):
+    """y of these dims, for operands of one kind; a holds everything but pointers and steps."""
+    cdef Tensor ready_q = ready(q), ready_k = ready(k), ready_v = ready(v), y = new_tensor(q.kind, ndim, dims), log = None
+    cdef bint with_mask = mask is not None and recording(mask)
+    cdef bint record_it = recording(q) or recording(k) or recording(v) or with_mask
+    cdef AttentionNode node
+    cdef Py_ssize_t rows = a.outer * a.groups * a.tq
+    lay(&a.q, ready_q, a, True, a.d)
+    lay(&a.k, ready_k, a, False, a.d)
+    lay(&a.v, ready_v, a, False, a.dv)
+    lay(&a.y, y, a, True, a.dv)
+    a.kind, a.log = q.kind, NULL
+    if record_it:
+        log = new_tensor(q.kind, 1, &rows)
+        a.log = log.ptr
+    if y.size:
+        forward(a)
+    if record_it:
+        node = AttentionNode.__new__(AttentionNode)
+        node.job, node.log, node.mask, node.given = a[0], log, mask, mask if with_mask else None
+        node.job.g = a.y
+        record(y, node, READS_A | READS_B | READS_C, q, k, v, (mask,) if with_mask else None)
+    return y
+
+
+cdef double factor_of(object scale, Py_ssize_t d) except? -1:
+    return d ** -0.5 if scale is None else float(scale)
+
+
+def attention(query, key, value, mask=None, bint causal=False, scale=None):
+    """softmax(query keyT scale + mask) value; see `cdl.attention`."""
+    cdef Tensor q = as_float(query, "attention"), k = as_float(key, "attention"), v = as_float(value, "attention"), m = None
+    cdef bint as_tensor = type(query) is Tensor or type(key) is Tensor or type(value) is Tensor or type(mask) is Tensor
+    cdef int kind = max(q.kind, k.kind, v.kind), i
+    cdef Py_ssize_t[MAXDIM] dims
+    cdef Attention a
+    check(q, k, v)
+    set_axes(&a, q, k, v)
+    a.tq, a.tk, a.d, a.dv = q.dims[q.ndim - 2], k.dims[k.ndim - 2], k.dims[k.ndim - 1], v.dims[v.ndim - 1]
+    a.causal, a.scale = causal, factor_of(scale, a.d)
+    q, k, v = spread(cast(q, kind), &a, True), spread(cast(k, kind), &a, False), spread(cast(v, kind), &a, False)
+    for i in range(q.ndim - 1):
+        dims[i] = q.dims[i]
+    dims[q.ndim - 1] = a.tk
+    if mask is not None:
+        m = as_mask(mask, kind)
+    set_mask(&a, m, tuple([dims[i] for i in range(q.ndim)]))
+    dims[q.ndim - 1] = a.dv
+    return finish(apply(&a, q, k, v, m, q.ndim, dims), as_tensor)
+
+
+def attention_of_heads(Tensor query, Tensor key, Tensor value, Py_ssize_t heads, Py_ssize_t key_heads, mask=None,
+                       bint causal=False, scale=None):
+    """The same for projections (N, T, heads d), whose heads lie side by side: nothing is moved to take them apart.
+
+    The result is (N, Tq, heads dv). A mask broadcasts to (N, heads, Tq, Tk).
+    """
+    cdef int kind = max(query.kind, key.kind, value.kind)
+    cdef Tensor q = cast(query, kind), k = cast(key, kind), v = cast(value, kind), m = None
+    cdef Py_ssize_t[3] dims
+    cdef Attention a
+    if q.ndim != 3 or k.ndim != 3 or v.ndim != 3 or q.dims[0] != k.dims[0] or k.dims[0] != v.dims[0] or (
+            k.dims[1] != v.dims[1]):
+        raise ValueError(f"attention: query {shape_of(q)}, key {shape_of(k)} and value {shape_of(v)} must be (N, T, heads d) of "
+                         "one N, and there is a value for each key")
+    if heads % key_heads or q.dims[2] % heads or q.dims[2] == 0 or k.dims[2] * heads != q.dims[2] * key_heads or (
+            v.dims[2] % key_heads):
+        raise ValueError(f"attention: query {shape_of(q)}, key {shape_of(k)} and value {shape_of(v)} cannot be taken apart into "
+                         f"{heads} query heads and {key_heads} key heads")
+    a.axes, a.groups, a.outer, a.joined = 2, heads // key_heads, q.dims[0] * key_heads, True
+    a.dims[0], a.dims[1] = q.dims[0], key_heads
+    a.tq, a.tk, a.d, a.dv = q.dims[1], k.dims[1], q.dims[2] // heads, v.dims[2] // key_heads
+    a.causal, a.scale = causal, factor_of(scale, a.d)
+    if mask is not None:
+        m = as_mask(mask, kind)
+    set_mask(&a, m, (q.dims[0], heads, a.tq, a.tk))
+    dims[0], dims[1], dims[2] = q.dims[0], a.tq, heads * a.dv
+    return apply(&a, q, k, v, m, 3, dims)
+
+
+def check_operands(query, key, mask=None):
+    """The errors that `attention` has for such operands."""
+    cdef Tensor q = as_float(query, "attention"), k = as_float(key, "attention")
+    cdef Attention a
+    check(q, k, k)
+    set_axes(&a, q, k, k)
+    q = spread(q, &a, True)
+    if mask is not None:
+        set_mask(&a, as_mask(mask, q.kind), (*shape_of(q)[:q.ndim - 1], k.dims[k.ndim - 2]))
+
+
+def _tune(rows, keys, back_rows, back_keys):
+    global ROWS, KEYS, BACK_ROWS, BACK_KEYS
+    ROWS, KEYS, BACK_ROWS, BACK_KEYS = rows, keys, back_rows, back_keys
