@@ -25,8 +25,9 @@ class Transformer:
         self.weights = {"tokens": 0.1 * np.resize(pool, (tokens, width)),
                         "positions": 0.1 * np.resize(pool[7:], (positions, width))}
 
-        def dense(name, n_in, n_out):
-            self.weights[name + ".weight"] = np.resize(pool, (n_in, n_out)) * np.float32(n_in**-0.5)
+        def dense(name, n_in, n_out):   # from another place each: no library is to find two that are equal
+            draws = pool[len(self.weights):]
+            self.weights[name + ".weight"] = np.resize(draws, (n_in, n_out)) * np.float32(n_in**-0.5)
             self.weights[name + ".bias"] = 0.1 * np.resize(pool, n_out)
 
         def norm(name):
