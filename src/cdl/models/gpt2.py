@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from cdl._core.attention import attention_of_heads
 from cdl._core.check import positive_integer
 from cdl._core.tensor import Tensor
 from cdl.init import normal
@@ -12,7 +13,6 @@ from cdl.models.huggingface import read_config, renamed, same_array
 from cdl.nn import Dense, Dropout, Embedding, Layer, LayerNorm, LearnedPosition
 from cdl.nn.attention import KeyValueCache
 from cdl.nn.recompute import checkpoint
-from cdl.ops import attention, reshape
 from cdl.random import generator
 from cdl.train.model import Model
 
@@ -37,17 +37,12 @@ class _Attention(Layer):
         self.dropout = Dropout(dropout, rng=rng)
 
     def forward(self, x, cache=None):
-        N, T, F = x.shape
-        joined = self.c_attn(x)
+        F, joined = x.shape[-1], self.c_attn(x)
         query, key, value = (joined[:, :, i * F:(i + 1) * F] for i in range(3))
         if cache is not None:
             key, value = cache.append(key, value)
-        y = attention(*(self._split(part) for part in (query, key, value)), causal=True)
-        return self.dropout(self.c_proj(reshape(y.transpose(0, 2, 1, 3), (N, T, F))))
-
-    def _split(self, x):
-        """(N, heads, T, F / heads) of (N, T, F)."""
-        return reshape(x, (*x.shape[:2], self.heads, -1)).transpose(0, 2, 1, 3)
+        y = attention_of_heads(query, key, value, self.heads, self.heads, causal=True)
+        return self.dropout(self.c_proj(y))
 
 
 class _MLP(Layer):
