@@ -33,7 +33,7 @@ cdef enum:
 
 cdef Py_ssize_t ALL = <Py_ssize_t>1 << 60
 # of a block, to be tuned
-cdef Py_ssize_t ROWS = 56, KEYS = 512, BACK_ROWS = 56, BACK_KEYS = 256
+cdef Py_ssize_t ROWS = 28, KEYS = 512, BACK_ROWS = 128, BACK_KEYS = 256, CAUSAL_ROWS = 14, CAUSAL_BACK_ROWS = 28
 cdef double LOG2E = 1.4426950408889634
 
 
@@ -192,7 +192,7 @@ cdef void forward_task(void* job, size_t task) noexcept nogil:
     h.mask = mask_at(a, index, group)
     h.k_row, h.v_row = a.k.row, a.v.row
     last = seen(a, end)
-    rows = even_part(end - i, ROWS, 1)
+    rows = even_part(end - i, CAUSAL_ROWS if a.causal else ROWS, 1)
     h.s_row = score_row(min(last, <Py_ssize_t>KEYS))
     packed = panels_size(last, a.d) if end - i > FEW else 0
     scores = rows * h.s_row
@@ -303,7 +303,7 @@ cdef inline void zero(int kind, char* c, Py_ssize_t row, Py_ssize_t m, Py_ssize_
 
 cdef void backward_head(const Attention* a, Back* h, Py_ssize_t end, bint fresh, char* room) noexcept nogil:
     """A query head and the keys h.first to end; fresh: the first that adds to these dk and dv."""
-    cdef Py_ssize_t item = ITEMSIZE[a.kind], rows = even_part(a.tq, BACK_ROWS, 1), i, j = h.first, m, n, wide
+    cdef Py_ssize_t item = ITEMSIZE[a.kind], rows = even_part(a.tq, CAUSAL_BACK_ROWS if a.causal else BACK_ROWS, 1), i, j = h.first, m, n, wide
     K[a.kind].dot_rows(h.g, place_of_y(a, h), h.dot, a.tq, a.dv, a.g.row)
     pack_transposed(a.kind, h.k + j * a.k.row * item, a.k.row, end - j, a.d, h.kt)
     pack_transposed(a.kind, h.v + j * a.v.row * item, a.v.row, end - j, a.dv, h.vt)
@@ -333,7 +333,7 @@ cdef void backward_task(void* job, size_t task) noexcept nogil:
     cdef Attention* a = <Attention*>job
     cdef Py_ssize_t item = ITEMSIZE[a.kind], chunk = <Py_ssize_t>task % a.chunks, rest = <Py_ssize_t>task // a.chunks
     cdef Py_ssize_t first = chunk * a.chunk, end = min(first + a.chunk, a.tk), keys = end - first, count = 1, inner, group
-    cdef Py_ssize_t rows = even_part(a.tq, BACK_ROWS, 1), wide = min(<Py_ssize_t>BACK_KEYS, keys), scores, most, position
+    cdef Py_ssize_t rows = even_part(a.tq, CAUSAL_BACK_ROWS if a.causal else BACK_ROWS, 1), wide = min(<Py_ssize_t>BACK_KEYS, keys), scores, most, position
     cdef Py_ssize_t[MAXDIM] index
     cdef int axis
     cdef Back h
@@ -695,5 +695,6 @@ def check_operands(query, key, mask=None):
 
 
 def _tune(rows, keys, back_rows, back_keys):
-    global ROWS, KEYS, BACK_ROWS, BACK_KEYS
+    global ROWS, KEYS, BACK_ROWS, BACK_KEYS, CAUSAL_ROWS, CAUSAL_BACK_ROWS
     ROWS, KEYS, BACK_ROWS, BACK_KEYS = rows, keys, back_rows, back_keys
+    CAUSAL_ROWS, CAUSAL_BACK_ROWS = rows, back_rows

@@ -2,12 +2,12 @@
 
 import torch
 
-from . import peer_torch
+from . import attention_torch, peer_torch
 from .images_torch import Images
 from .peer_torch import start, version
 from .peer_torch_networks import Networks, frozen
 
-__all__ = ["image_norm_grad", "network_epoch", "network_predict", "network_step", "pool_grad", "regularised", "start",
+__all__ = ["attention", "attention_grad", "image_norm_grad", "network_epoch", "network_predict", "network_step", "pool_grad", "regularised", "start",
            "upsample_grad", "version"]
 
 _last = Images(torch.channels_last, torch.compile)  # the faster of the layouts, for max pooling by 4 %
@@ -20,3 +20,13 @@ network_epoch = _networks.network_epoch
 def regularised(d):
     """The same loop; the optimizer stays the fused Adam, which is one kernel already."""
     return peer_torch.regularised(d, torch.compile)
+
+
+def attention(d):
+    """The function as one graph."""
+    return attention_torch.attention(d, torch.compile)
+
+
+def attention_grad(d):
+    """The same with its gradients."""
+    return attention_torch.attention_grad(d, torch.compile)
