@@ -106,8 +106,8 @@ static void row_weights(real *s, size_t count, size_t keys, real scale, real abo
 }
 
 /* A block of scores becomes the weights 2^(exponent - top), 0 where a query may not look; top and sum (rows) are the
- * largest exponent and the sum of the weights so far, -inf and 0 to begin with. Where a later block moves the top, sum
- * and o (rows, n), the values summed so far, are scaled. */
+ * largest exponent and the sum of the weights so far; where this block moves the top, sum and o (rows, n), the values
+ * summed so far, are scaled. With n = 0 it is the first block: top and sum are set. */
 void KERNEL(attention_softmax)(const cdl_scores *t, void *s_, size_t rows, void *top_, void *sum_, void *o_,
                                ptrdiff_t o_row, size_t n) {
     real *s = s_, *top = top_, *sum = sum_, *o = o_, above[GROUP];
@@ -116,6 +116,8 @@ void KERNEL(attention_softmax)(const cdl_scores *t, void *s_, size_t rows, void 
     for (size_t r = 0; r < rows; r += GROUP) {
         const size_t group = rows - r < GROUP ? rows - r : GROUP;
         for (size_t i = 0; i < group; i++) {
+            if (n == 0)
+                top[r + i] = -(real)INFINITY, sum[r + i] = 0;
             real *row = s + (ptrdiff_t)(r + i) * t->s_row;
             const size_t count = visible_keys(t, r + i);
             if (!plain)
@@ -128,8 +130,8 @@ void KERNEL(attention_softmax)(const cdl_scores *t, void *s_, size_t rows, void 
     }
 }
 
-/* o (rows, n) divided by its sums (rows), which become the logarithms (base 2) of all weights' sums: of a row that looks
- * at nothing o is 0 and the logarithm inf. */
+/* o (rows, n) divided by its sums (rows), which become the logarithms (base 2) of all weights' sums: of a row that
+ * looks at nothing o is 0 and the logarithm inf. */
 void KERNEL(attention_divide)(void *o_, ptrdiff_t o_row, size_t rows, size_t n, const void *top_, void *sum_) {
     real *o = o_, *sum = sum_;
     const real *top = top_;
@@ -180,7 +182,7 @@ void KERNEL(attention_backward)(const cdl_scores *t, void *s_, void *dw_, size_t
         }
         clear(s, count, t->keys);
         clear(dw, count, t->keys);
-        if (dmask) {
+        if (dmask && count) {
             add_to_mask(dmask + (ptrdiff_t)r * t->mask_row, t->mask_col, dw, count);
             for (size_t j = 0; j < count; j += VLEN)
                 v_store(dw + j, v_load(dw + j) * (real)factor);
