@@ -2,14 +2,14 @@
 
 import torch
 
-from . import peer_torch
+from . import attention_torch, peer_torch
 from .images_torch import Images
 from .peer_torch import start, version
 from .peer_torch_networks import Networks, frozen
 from .peer_torch_transformers import Transformers
 
-__all__ = ["image_norm_grad", "network_epoch", "network_predict", "network_step", "pool_grad", "regularised", "start",
-           "transformer_predict", "transformer_step", "transformer_token", "upsample_grad", "version"]
+__all__ = ["attention", "attention_grad", "image_norm_grad", "network_epoch", "network_predict", "network_step", "pool_grad",
+           "regularised", "start", "transformer_predict", "transformer_step", "transformer_token", "upsample_grad", "version"]
 
 _last = Images(torch.channels_last, torch.compile)  # the faster of the layouts, for max pooling by 4 %
 pool_grad, image_norm_grad, upsample_grad = _last.pool_grad, _last.image_norm_grad, _last.upsample_grad
@@ -24,3 +24,13 @@ transformer_token = _transformers.transformer_token
 def regularised(d):
     """The same loop; the optimizer stays the fused Adam, which is one kernel already."""
     return peer_torch.regularised(d, torch.compile)
+
+
+def attention(d):
+    """The function as one graph."""
+    return attention_torch.attention(d, torch.compile)
+
+
+def attention_grad(d):
+    """The same with its gradients."""
+    return attention_torch.attention_grad(d, torch.compile)

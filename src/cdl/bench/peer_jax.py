@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import reference
+from .attention_jax import attention as attention
+from .attention_jax import attention_grad as attention_grad
 from .images_jax import conv as conv
 from .images_jax import conv_grad as conv_grad
 from .images_jax import image_norm_grad as image_norm_grad

@@ -77,3 +77,16 @@ def transformer_token(d):
     """The ONNX graph; the keys and values before are inputs."""
     run, _ = _transformer(d, True)
     return run, lambda: [run()[:, -1]]
+
+
+def attention(d):
+    """One ScaledDotProductAttention."""
+    inputs = [op.parameter(a.shape, np.float32) for a in (d.q, d.k, d.v)]
+    request = compiled(op.scaled_dot_product_attention(*inputs, causal=d.causal), *inputs).create_infer_request()
+    for i, a in enumerate((d.q, d.k, d.v)):
+        request.set_input_tensor(i, ov.Tensor(a, shared_memory=True))
+
+    def run(_kept=(d.q, d.k, d.v)):
+        return request.infer()
+
+    return run, lambda: [run()[0]]

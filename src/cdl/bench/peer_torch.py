@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from . import reference
+from .attention_torch import attention as attention
+from .attention_torch import attention_grad as attention_grad
 from .images_torch import conv as conv
 from .images_torch import conv_grad as conv_grad
 from .images_torch import image_norm_grad as image_norm_grad

@@ -158,6 +158,19 @@ IMAGES = [
     Row("images", "UpSampling 2 × 2 bilinear (16, 28, 28, 64) forward + backward", "upsample_grad", (16, 28, 64)),
 ]
 
+def _attention(n, heads, t, size):
+    """Forward, and forward + backward, in full and causal, which counts the half of the products."""
+    flop = 4.0 * n * heads * t * t * size
+    for causal, word in ((False, ""), (True, " causal")):
+        args, name, share = (n, heads, t, size, causal), f"({n}, {heads}, {t}, {size}){word}", 0.5 if causal else 1
+        yield Row("attention", f"{name} forward", "attention", args, flop=share * flop, ratio=2 if causal else 1.4)
+        yield Row("attention", f"{name} forward + backward", "attention_grad", args, flop=3.5 * share * flop,
+                  ratio=1.5 if t >= 512 and not causal else 2)
+
+
+ATTENTION = [row for shape in ((1, 12, 128, 64), (8, 12, 128, 64), (8, 12, 512, 64), (1, 12, 2048, 64))
+             for row in _attention(*shape)]
+
 # What a NumPy user writes, as it is written, over a million elements. NumPy is the peer: the same line on ndarrays.
 IDIOMS = {
     "np.exp": lambda np, d: np.exp(d.a),
@@ -236,6 +249,7 @@ ROWS = [
     *IMAGES,
     *NETWORKS,
     *TRANSFORMERS,
+    *ATTENTION,
     # What training is fed with: a step of ResNet-18 on 32 images of 32 × 32 takes some 100 ms on one thread.
     *(
         Row("augment", f"{what}, standardised: {n} images of {size} × {size} × 3 bytes", "augment", (n, size, what), ratio=2,

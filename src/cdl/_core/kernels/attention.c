@@ -81,40 +81,57 @@ VEC real row_powers(real *s, size_t n, real scale, real top) {
     return v_sum(sum);
 }
 
+/* Rows whose tops are found before their weights: what a row waits for is found while others are worked on. */
+#define GROUP 8
+
+/* The weights of a row with this largest exponent, and what that does to what was summed before. */
+static void row_weights(real *s, size_t count, size_t keys, real scale, real above, real *top, real *sum, real *o,
+                        size_t n) {
+    const real before = *top;
+    if (above == -(real)INFINITY) {
+        clear(s, 0, keys);
+        return;
+    }
+    above = above < before ? before : above;
+    const real block = row_powers(s, count, scale, above);
+    clear(s, count, keys);
+    if (before != above && before != -(real)INFINITY) {
+        const vec fade = power(v_set(before - above));
+        *sum *= fade[0];
+        for (size_t j = 0; j < n; j += VLEN)
+            v_store_n(o + j, v_load_n(o + j, n - j) * fade, n - j);
+    }
+    *sum += block;
+    *top = above;
+}
+
 /* A block of scores becomes the weights 2^(exponent - top), 0 where a query may not look; top and sum (rows) are the
- * largest exponent and the sum of the weights so far, -inf and 0 to begin with. Where a later block moves the top, sum
- * and o (rows, n), the values summed so far, are scaled. */
+ * largest exponent and the sum of the weights so far; where this block moves the top, sum and o (rows, n), the values
+ * summed so far, are scaled. With n = 0 it is the first block: top and sum are set. */
 void KERNEL(attention_softmax)(const cdl_scores *t, void *s_, size_t rows, void *top_, void *sum_, void *o_,
                                ptrdiff_t o_row, size_t n) {
-    real *s = s_, *top = top_, *sum = sum_, *o = o_;
+    real *s = s_, *top = top_, *sum = sum_, *o = o_, above[GROUP];
     const int plain = is_plain(t);
     const real scale = plain ? (real)t->scale : 1;
-    for (size_t r = 0; r < rows; r++, s += t->s_row, o += o_row) {
-        const size_t count = visible_keys(t, r);
-        if (!plain)
-            apply_mask(t, s, r, count);
-        real above = row_top(s, count) * scale;
-        const real before = top[r];
-        if (count == 0 || above == -(real)INFINITY) {
-            clear(s, 0, t->keys);
-            continue;
+    for (size_t r = 0; r < rows; r += GROUP) {
+        const size_t group = rows - r < GROUP ? rows - r : GROUP;
+        for (size_t i = 0; i < group; i++) {
+            if (n == 0)
+                top[r + i] = -(real)INFINITY, sum[r + i] = 0;
+            real *row = s + (ptrdiff_t)(r + i) * t->s_row;
+            const size_t count = visible_keys(t, r + i);
+            if (!plain)
+                apply_mask(t, row, r + i, count);
+            above[i] = row_top(row, count) * scale;
         }
-        above = above < before ? before : above;
-        const real block = row_powers(s, count, scale, above);
-        clear(s, count, t->keys);
-        if (before != above && before != -(real)INFINITY) {
-            const vec fade = power(v_set(before - above));
-            sum[r] *= fade[0];
-            for (size_t j = 0; j < n; j += VLEN)
-                v_store_n(o + j, v_load_n(o + j, n - j) * fade, n - j);
-        }
-        sum[r] += block;
-        top[r] = above;
+        for (size_t i = r; i < r + group; i++)
+            row_weights(s + (ptrdiff_t)i * t->s_row, visible_keys(t, i), t->keys, scale, above[i - r], top + i, sum + i,
+                        o + (ptrdiff_t)i * o_row, n);
     }
 }
 
-/* o (rows, n) divided by its sums (rows), which become the logarithms (base 2) of all weights' sums: of a row that looks
- * at nothing o is 0 and the logarithm inf. */
+/* o (rows, n) divided by its sums (rows), which become the logarithms (base 2) of all weights' sums: of a row that
+ * looks at nothing o is 0 and the logarithm inf. */
 void KERNEL(attention_divide)(void *o_, ptrdiff_t o_row, size_t rows, size_t n, const void *top_, void *sum_) {
     real *o = o_, *sum = sum_;
     const real *top = top_;
@@ -165,7 +182,7 @@ void KERNEL(attention_backward)(const cdl_scores *t, void *s_, void *dw_, size_t
         }
         clear(s, count, t->keys);
         clear(dw, count, t->keys);
-        if (dmask) {
+        if (dmask && count) {
             add_to_mask(dmask + (ptrdiff_t)r * t->mask_row, t->mask_col, dw, count);
             for (size_t j = 0; j < count; j += VLEN)
                 v_store(dw + j, v_load(dw + j) * (real)factor);
