@@ -7,8 +7,8 @@ from .images_torch import Images
 from .peer_torch import start, version
 from .peer_torch_networks import Networks, frozen
 
-__all__ = ["attention", "attention_grad", "image_norm_grad", "network_epoch", "network_predict", "network_step", "pool_grad", "regularised", "start",
-           "upsample_grad", "version"]
+__all__ = ["attention", "attention_grad", "image_norm_grad", "network_epoch", "network_predict", "network_step", "pool_grad",
+           "regularised", "start", "upsample_grad", "version"]
 
 _last = Images(torch.channels_last, torch.compile)  # the faster of the layouts, for max pooling by 4 %
 pool_grad, image_norm_grad, upsample_grad = _last.pool_grad, _last.image_norm_grad, _last.upsample_grad
