@@ -1,4 +1,4 @@
-"""Attention beyond its rows: what is hidden, torch, bits, memory; and the layer: cache, rotary hook, dropout, weights, masks."""
+"""Attention beyond its rows: what is hidden, torch, bits, memory; and the layer with all its options."""
 import numpy as np
 import pytest
 from rows.attention import attention

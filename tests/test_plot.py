@@ -162,7 +162,8 @@ def test_attention_map_where_one_says_and_what_it_refuses():
     assert [label.get_text() for label in ax.get_xticklabels()] == list("abc")
     for arguments, options, error, words in (
             ((np.ones(3),), {}, ValueError, r"\(Tq, Tk\) or \(heads, Tq, Tk\), got shape \(3,\)"),
-            ((np.ones((2, 3, 3)),), {"head": 2}, IndexError, "no head 2"), ((np.ones((3, 3)),), {"head": 0}, IndexError, "no head"),
+            ((np.ones((2, 3, 3)),), {"head": 2}, IndexError, "no head 2"),
+            ((np.ones((3, 3)),), {"head": 0}, IndexError, "no head 0"),
             ((np.ones((3, 3)), "ab"), {}, ValueError, "2 names for 3 queries"),
             ((np.ones((3, 2)), None, "abc"), {}, ValueError, "3 names for 2 keys"),
             ((np.ones((2, 3, 3)),), {"ax": ax}, ValueError, "one ax for 2 heads")):

@@ -223,10 +223,11 @@ def _grid(count, rows, columns):
     """Axes for so many maps, about as many across as down."""
     across = int(np.ceil(np.sqrt(count)))
     down = -(-count // across)
-    side = max(2.2, min(6.4, 0.32 * max(rows, columns) + 0.8)) if count > 1 else max(3.6, min(8, 0.4 * max(rows, columns) + 1.2))
+    longest = max(rows, columns)
+    side = max(2.2, min(6.4, 0.32 * longest + 0.8)) if count > 1 else max(3.6, min(8, 0.4 * longest + 1.2))
     size = (across * side + 0.8, down * max(side * min(rows / columns, 2), 1.4))
-    figure, axes = require("matplotlib.pyplot", "plot", "plot").subplots(down, across, figsize=size, layout="constrained",
-                                                                         squeeze=False)
+    _, axes = require("matplotlib.pyplot", "plot", "plot").subplots(down, across, figsize=size, layout="constrained",
+                                                                    squeeze=False)
     for empty in axes.ravel()[count:]:
         empty.set_axis_off()
     return list(axes.ravel())

@@ -29,6 +29,10 @@ cdef extern from "gemm.h" nogil:
 cdef enum:
     FEW = 6                 # queries up to which keys are multiplied as they lie: packing them costs more
     CHUNK = 512             # queries of a task; each packs the keys for itself
+    # Bytes between rows that share few sets of the cache, and of how many rows a copy pays off: 16 heads side by side, rows
+    # 4 KB apart, T = 2048, took 1.6 times as long as heads apart, T = 128 as long.
+    FAR = 1024
+    MANY = 256
     # Blocks of scores, which stay in L1 (forward) or L2. Between 14 and 128 queries and 256 and 1024 keys a forward differs by
     # 5 %; under a causal mask a block of few queries computes less that is then hidden (T = 128: 14 rows 203 us, 56 230).
     ROWS = 28
@@ -135,6 +139,16 @@ cdef inline void pack_transposed(int kind, const char* x, Py_ssize_t row, Py_ssi
     K[kind].gemm_pack(n, rows, x, 1, row, target, PANEL, PANEL * n)
 
 
+cdef inline void copy_rows(int kind, const char* x, Py_ssize_t x_row, Py_ssize_t rows, Py_ssize_t n, char* y,
+                           Py_ssize_t y_row) noexcept nogil:
+    K[kind].gemm_pack(rows, n, x, x_row, 1, y, y_row, PANEL)
+
+
+cdef inline bint scattered(const Attention* a, Py_ssize_t row, Py_ssize_t rows) noexcept nogil:
+    """Whether rows so far apart, as those of heads side by side, are worth copying together before they are multiplied."""
+    return row * ITEMSIZE[a.kind] >= FAR and rows >= MANY and a.tq >= MANY
+
+
 cdef inline Py_ssize_t panels_size(Py_ssize_t rows, Py_ssize_t n) noexcept nogil:
     return ceil_div(rows, PANEL) * PANEL * n
 
@@ -196,6 +210,8 @@ cdef void forward_task(void* job, size_t task) noexcept nogil:
     scores = rows * h.s_row
     h.v_given = NULL
     if (a.causal or a.masked != MASK_NONE) and not finite(a.kind, h.v, a.v.row, last, a.dv, NULL):
+        h.v_given = h.v
+    if h.v_given != NULL or scattered(a, a.v.row, last):
         copied = last * a.dv
     memory = <char*>pool_alloc((packed + copied + scores + 2 * rows) * item)
     if memory == NULL:
@@ -211,8 +227,11 @@ cdef void forward_task(void* job, size_t task) noexcept nogil:
         h.kt = memory
         pack_transposed(a.kind, h.k, a.k.row, last, a.d, h.kt)
     if copied:
-        h.v_given, h.v, h.v_row = h.v, memory + packed * item, a.dv
-        finite(a.kind, h.v_given, a.v.row, last, a.dv, memory + packed * item)
+        if h.v_given != NULL:
+            finite(a.kind, h.v, a.v.row, last, a.dv, memory + packed * item)
+        else:
+            copy_rows(a.kind, h.v, a.v.row, last, a.dv, memory + packed * item, a.dv)
+        h.v, h.v_row = memory + packed * item, a.dv
     while i < end:
         forward_rows(a, &h, i, min(rows, end - i))
         i += rows
@@ -236,168 +255,7 @@ cdef int forward(Attention* a) except -1:
 
 
 # --- backward ---------------------------------------------------------------------------------------------------------
-cdef struct Back:
-    # One query head in the backward, for the keys from `first` on
-    const char* q
-    const char* k
-    const char* v
-    const char* g
-    const char* mask
-    char* dmask
-    char* dq
-    char* dk
-    char* dv
-    const char* log
-    char* kt                            # panels of the transposed key and value
-    char* vt
-    char* s
-    char* dw
-    char* dot
-    Py_ssize_t first, s_row
-    bint careful                        # something that may be hidden is not finite
-
-
-cdef inline void product(int kind, bint careful, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k, const char* a, Py_ssize_t a_row,
-                         Py_ssize_t a_col, const char* b, Py_ssize_t b_row, char* c, Py_ssize_t c_row, bint accumulate,
-                         char* room) noexcept nogil:
-    """c (m, n) = or += a b, where weights of 0 hide what is not finite in b if `careful`; room: k n elements."""
-    if c == NULL:
-        return
-    if careful and not finite(kind, b, b_row, k, n, room):
-        K[kind].gemm(m, n, k, a, a_row, a_col, room, n, PANEL, c, c_row, NULL, accumulate)
-        K[kind].attention_rest(m, n, k, a, a_row, a_col, b, b_row, c, c_row)
-    else:
-        K[kind].gemm(m, n, k, a, a_row, a_col, b, b_row, PANEL, c, c_row, NULL, accumulate)
-
-
-cdef void backward_block(const Attention* a, const Back* h, Py_ssize_t i, Py_ssize_t m, Py_ssize_t j, Py_ssize_t n,
-                         bint add, char* room) noexcept nogil:
-    """Queries i to i + m and keys j to j + n of a head; add: to what is in dk and dv."""
-    cdef Py_ssize_t item = ITEMSIZE[a.kind], panel = j - h.first, size = h.s_row
-    cdef int kind = a.kind
-    cdef const char* q = h.q + i * a.q.row * item
-    cdef const char* g = h.g + i * a.g.row * item
-    cdef cdl_scores t = scores_of(a, h.mask, i, j, n, size)
-    cdef char* dmask = NULL
-    cdef char* dq = NULL if h.dq == NULL else h.dq + i * a.dq.row * item
-    cdef char* dk = NULL if h.dk == NULL else h.dk + j * a.dk.row * item
-    cdef char* dv = NULL if h.dv == NULL else h.dv + j * a.dv_.row * item
-    if h.dmask != NULL:
-        dmask = h.dmask + (i * a.mask.row + j * a.mask_col) * item
-    K[kind].gemm(m, n, a.d, q, a.q.row, 1, h.kt + panel * a.d * item, PANEL, PANEL * a.d, h.s, size, NULL, False)
-    K[kind].gemm(m, n, a.dv, g, a.g.row, 1, h.vt + panel * a.dv * item, PANEL, PANEL * a.dv, h.dw, size, NULL, False)
-    K[kind].attention_backward(&t, h.s, h.dw, m, h.log + i * item, h.dot + i * item, a.scale, dmask)
-    product(kind, h.careful, n, a.dv, m, h.s, 1, size, g, a.g.row, dv, a.dv_.row, add, room)
-    product(kind, h.careful, n, a.d, m, h.dw, 1, size, q, a.q.row, dk, a.dk.row, add, room)
-    product(kind, h.careful, m, a.d, n, h.dw, size, 1, h.k + j * a.k.row * item, a.k.row, dq, a.dq.row, j > h.first, room)
-
-
-cdef inline void zero(int kind, char* c, Py_ssize_t row, Py_ssize_t i, Py_ssize_t end, Py_ssize_t n) noexcept nogil:
-    """Rows i to end of c (…, n)."""
-    if c != NULL and i < end:
-        K[kind].gemm(end - i, n, 0, NULL, 1, 1, NULL, 1, PANEL, c + i * row * ITEMSIZE[kind], row, NULL, False)
-
-
-cdef void backward_head(const Attention* a, Back* h, Py_ssize_t end, bint fresh, char* room) noexcept nogil:
-    """A query head and the keys h.first to end; fresh: nothing is in dk and dv yet."""
-    cdef Py_ssize_t item = ITEMSIZE[a.kind], i, j = h.first, m, n, wide
-    cdef Py_ssize_t rows = even_part(a.tq, CAUSAL_BACK_ROWS if a.causal else BACK_ROWS, 1), done
-    K[a.kind].dot_rows(h.g, place_of_y(a, h), h.dot, a.tq, a.dv, a.g.row)
-    pack_transposed(a.kind, h.k + j * a.k.row * item, a.k.row, end - j, a.d, h.kt)
-    pack_transposed(a.kind, h.v + j * a.v.row * item, a.v.row, end - j, a.dv, h.vt)
-    while j < end:
-        wide = min(<Py_ssize_t>BACK_KEYS, end - j)
-        done = 0 if fresh else wide     # so many rows of dk and dv hold something
-        i = 0
-        while i < a.tq:
-            m = min(rows, a.tq - i)
-            n = min(wide, seen(a, i + m) - j)
-            if n > 0:
-                if done and done < n:
-                    zero(a.kind, h.dk, a.dk.row, j + done, j + n, a.d)
-                    zero(a.kind, h.dv, a.dv_.row, j + done, j + n, a.dv)
-                backward_block(a, h, i, m, j, n, done > 0, room)
-                done = max(done, n)
-            elif j == h.first:
-                zero(a.kind, h.dq, a.dq.row, i, i + m, a.d)
-            i += m
-        zero(a.kind, h.dk, a.dk.row, j + done, j + wide, a.d)
-        zero(a.kind, h.dv, a.dv_.row, j + done, j + wide, a.dv)
-        j += wide
-
-
-cdef inline const char* place_of_y(const Attention* a, const Back* h) noexcept nogil:
-    return a.y.ptr + (h.g - a.g.ptr)        # g lies as y does
-
-
-cdef void backward_task(void* job, size_t task) noexcept nogil:
-    """The query heads that share a key head, and a chunk of its keys; where heads share a mask's gradient, all of them."""
-    cdef Attention* a = <Attention*>job
-    cdef Py_ssize_t item = ITEMSIZE[a.kind], chunk = <Py_ssize_t>task % a.chunks, rest = <Py_ssize_t>task // a.chunks
-    cdef Py_ssize_t first = chunk * a.chunk, end = min(first + a.chunk, a.tk), keys = end - first, count = 1, inner, group
-    cdef Py_ssize_t rows = even_part(a.tq, CAUSAL_BACK_ROWS if a.causal else BACK_ROWS, 1), wide = min(<Py_ssize_t>BACK_KEYS, keys), scores, most, position
-    cdef Py_ssize_t[MAXDIM] index
-    cdef int axis
-    cdef Back h
-    cdef char* memory
-    h.first, h.s_row = first, score_row(wide)
-    scores = rows * h.s_row
-    most = max(rows, wide) * max(a.d, a.dv)
-    memory = <char*>pool_alloc((panels_size(keys, a.d) + panels_size(keys, a.dv) + 2 * scores + a.tq + most) * item)
-    if memory == NULL:
-        a.status = -1
-        return
-    h.s = memory
-    h.dw = h.s + scores * item
-    h.kt = h.dw + scores * item
-    h.vt = h.kt + panels_size(keys, a.d) * item
-    h.dot = h.vt + panels_size(keys, a.dv) * item
-    for axis in range(a.axes - 1, -1, -1):
-        index[axis] = 0
-        if a.together[axis]:
-            count *= a.dims[axis]
-        else:
-            index[axis] = rest % a.dims[axis]
-            rest //= a.dims[axis]
-    for inner in range(count):
-        rest, position = inner, 0
-        for axis in range(a.axes - 1, -1, -1):
-            if a.together[axis]:
-                index[axis] = rest % a.dims[axis]
-                rest //= a.dims[axis]
-        for axis in range(a.axes):
-            position = position * a.dims[axis] + index[axis]
-        for group in range(a.groups):
-            h.q, h.k, h.v, h.g = (place(&a.q, a, index, group), place(&a.k, a, index, group), place(&a.v, a, index, group),
-                                  place(&a.g, a, index, group))
-            h.dk, h.dv = place(&a.dk, a, index, group), place(&a.dv_, a, index, group)
-            h.dq, h.dmask, h.mask = place(&a.dq, a, index, group), place(&a.dmask, a, index, group), mask_at(a, index, group)
-            if h.dq != NULL:
-                h.dq += chunk * a.dq_chunk * item
-            h.log = a.log + (position * a.groups + group) * a.tq * item
-            h.careful = (a.causal or a.masked != MASK_NONE) and not (
-                finite(a.kind, h.q, a.q.row, a.tq, a.d, NULL) and finite(a.kind, h.g, a.g.row, a.tq, a.dv, NULL)
-                and finite(a.kind, h.k + first * a.k.row * item, a.k.row, keys, a.d, NULL))
-            backward_head(a, &h, end, group == 0, h.dot + a.tq * item)
-    pool_free(memory)
-
-
-cdef int backward_all(Attention* a, Tensor dq, Tensor parts) except -1:
-    """parts: a dq for each chunk of keys, to be added up."""
-    cdef Py_ssize_t tasks = a.chunks, i
-    cdef int axis
-    for axis in range(a.axes):
-        if not a.together[axis]:
-            tasks *= a.dims[axis]
-    a.status = 0
-    run_tasks(backward_task, a, tasks, microseconds(a, 3))
-    if a.status < 0:
-        raise MemoryError(f"attention: no memory to pack {a.tk} keys")
-    if parts is not None:
-        K[a.kind].binary_forward[BINARY_ADD](parts.ptr, parts.ptr + dq.size * ITEMSIZE[a.kind], dq.ptr, dq.size, 1, 1)
-        for i in range(2, a.chunks):
-            K[a.kind].binary_forward[BINARY_ADD](dq.ptr, parts.ptr + i * dq.size * ITEMSIZE[a.kind], dq.ptr, dq.size, 1, 1)
-    return 0
+include "attention_backward.pxi"
 
 
 cdef enum:
@@ -467,141 +325,7 @@ cdef Tensor gradient_of(Tensor t, Side* s, const Attention* a, bint of_query, Py
     return dt
 
 
-# --- how arrays lie ---------------------------------------------------------------------------------------------------
-cdef Tensor ready(Tensor t):
-    """t, or a copy of it whose last axis the kernels can read."""
-    return t if t.dims[t.ndim - 1] <= 1 or t.steps[t.ndim - 1] == 1 else contiguous(t)
-
-
-cdef void lay(Side* s, Tensor t, const Attention* a, bint of_query, Py_ssize_t n) noexcept:
-    """t (…, heads, T, n), or joined (N, T, heads n); as many heads as the query has, or as the key."""
-    cdef int i, last = a.axes - 1
-    cdef Py_ssize_t head
-    s.ptr = t.ptr
-    s.group = 0
-    if a.joined:
-        s.row, s.steps[0], head = t.steps[1], t.steps[0], n
-    else:
-        s.row = t.steps[t.ndim - 2]
-        for i in range(a.axes):
-            s.steps[i] = t.steps[i]
-        head = t.steps[last] if last >= 0 else 0
-    if last >= 0:
-        s.steps[last] = head
-        if of_query:
-            s.steps[last], s.group = head * a.groups, head
-
-
-cdef void lay_mask(Side* s, Tensor mask, Attention* a) noexcept:
-    """A mask (…, heads, Tq, Tk), any of its axes 1 or, from the left, missing."""
-    cdef int i, axis, missing = a.axes + 2 - mask.ndim
-    cdef Py_ssize_t[MAXDIM] steps
-    for i in range(a.axes + 2):
-        axis = i - missing
-        steps[i] = 0 if axis < 0 or mask.dims[axis] == 1 else mask.steps[axis]
-    s.ptr, s.row, a.mask_col, s.group = mask.ptr, steps[a.axes], steps[a.axes + 1], 0
-    for i in range(a.axes):
-        s.steps[i] = steps[i]
-    if a.axes:
-        s.group = steps[a.axes - 1]
-        s.steps[a.axes - 1] = s.group * a.groups
-
-
-cdef Tensor as_mask(object mask, int kind):
-    """Booleans, or floats of this kind; along keys the kernels can read them."""
-    cdef Tensor t = as_any(mask, "attention")
-    if t.kind == I64:
-        raise TypeError("attention: mask must hold booleans, True where a query may look at a key, or floats that are added "
-                        f"to the scores, got {t.dtype}; convert it with mask.astype(bool)")
-    if t.kind != BOOL:
-        t = cast(t, kind)
-    if t.ndim == 0 or not t.contiguous:
-        t = contiguous(t)
-    return t
-
-
-cdef int set_mask(Attention* a, Tensor mask, tuple scores) except -1:
-    cdef int i
-    cdef bint bad
-    a.masked, a.mask.ptr, a.mask.row, a.mask.group, a.mask_col = MASK_NONE, NULL, 0, 0, 0
-    for i in range(a.axes):
-        a.mask.steps[i] = 0
-    if mask is None:
-        return 0
-    bad = mask.ndim > len(scores)
-    if not bad:
-        for i in range(1, mask.ndim + 1):
-            bad |= mask.dims[mask.ndim - i] != 1 and mask.dims[mask.ndim - i] != <Py_ssize_t>scores[len(scores) - i]
-    if bad:
-        raise ValueError(f"attention: mask of shape {shape_of(mask)} does not broadcast to the scores {scores}, a row for each "
-                         "query and a column for each key")
-    a.masked = MASK_BOOL if mask.kind == BOOL else MASK_ADDED
-    lay_mask(&a.mask, mask, a)
-    return 0
-
-
-cdef int check(Tensor q, Tensor k, Tensor v) except -1:
-    for name, t in (("query", q), ("key", k), ("value", v)):
-        if (<Tensor>t).ndim < 2:
-            raise ValueError(f"attention: {name} must be (…, T, d) with at least two axes, got shape {shape_of(t)}")
-    if q.dims[q.ndim - 1] != k.dims[k.ndim - 1]:
-        raise ValueError(f"attention: {q.dims[q.ndim - 1]} features of query {shape_of(q)} and {k.dims[k.ndim - 1]} of key "
-                         f"{shape_of(k)}; they are multiplied with one another")
-    if q.dims[q.ndim - 1] == 0:
-        raise ValueError(f"attention: query and key need at least one feature, got {shape_of(q)} and {shape_of(k)}")
-    if k.dims[k.ndim - 2] != v.dims[v.ndim - 2]:
-        raise ValueError(f"attention: {k.dims[k.ndim - 2]} keys {shape_of(k)} and {v.dims[v.ndim - 2]} values {shape_of(v)}; "
-                         "each key has its value")
-    return 0
-
-
-cdef Py_ssize_t axis_of(Tensor t, int lead, int axis) noexcept:
-    """The length of an axis of `lead` leading ones, 1 where t has fewer."""
-    cdef int own = axis - (lead - (t.ndim - 2))
-    return t.dims[own] if own >= 0 else 1
-
-
-cdef int set_axes(Attention* a, Tensor q, Tensor k, Tensor v) except -1:
-    """The outer axes and groups from what the three have in front; ValueError where it does not fit."""
-    cdef int i, lead = max(q.ndim, k.ndim, v.ndim) - 2
-    cdef Py_ssize_t of_q, of_k, of_v
-    cdef bint bad = lead + 2 > MAXDIM
-    a.axes, a.groups, a.outer, a.joined = lead, 1, 1, False
-    for i in range(0 if bad else lead):
-        of_q, of_k, of_v = axis_of(q, lead, i), axis_of(k, lead, i), axis_of(v, lead, i)
-        if of_k == 1:
-            of_k = of_v
-        elif of_v != 1:
-            bad |= of_v != of_k
-        if i == lead - 1 and of_q > of_k > 0:
-            if of_q % of_k:
-                raise ValueError(f"attention: {of_k} key heads do not divide {of_q} query heads (query {shape_of(q)}, key "
-                                 f"{shape_of(k)}, value {shape_of(v)})")
-            a.groups = of_q // of_k
-        else:
-            bad |= of_q != of_k and of_q != 1 and of_k != 1
-            of_k = of_q if of_k == 1 else of_k
-        a.dims[i] = of_k
-        a.outer *= of_k
-    if bad:
-        raise ValueError(f"attention: query {shape_of(q)}, key {shape_of(k)} and value {shape_of(v)} must agree in the axes "
-                         "that lead, or have 1 there")
-    return 0
-
-
-cdef Tensor spread(Tensor t, const Attention* a, bint of_query):
-    """t with all leading axes."""
-    cdef Py_ssize_t[MAXDIM] dims
-    cdef int i
-    cdef bint same = t.ndim == a.axes + 2
-    for i in range(a.axes):
-        dims[i] = a.dims[i]
-    if a.axes and of_query:
-        dims[a.axes - 1] *= a.groups
-    dims[a.axes], dims[a.axes + 1] = t.dims[t.ndim - 2], t.dims[t.ndim - 1]
-    for i in range(a.axes if same else 0):
-        same &= t.dims[i] == dims[i]
-    return t if same else broadcast(t, a.axes + 2, dims, "attention")
+include "attention_axes.pxi"
 
 
 # --- the ops ----------------------------------------------------------------------------------------------------------
@@ -668,12 +392,12 @@ def attention_of_heads(Tensor query, Tensor key, Tensor value, Py_ssize_t heads,
     cdef Attention a
     if q.ndim != 3 or k.ndim != 3 or v.ndim != 3 or q.dims[0] != k.dims[0] or k.dims[0] != v.dims[0] or (
             k.dims[1] != v.dims[1]):
-        raise ValueError(f"attention: query {shape_of(q)}, key {shape_of(k)} and value {shape_of(v)} must be (N, T, heads d) of "
-                         "one N, and there is a value for each key")
+        raise ValueError(f"attention: query {shape_of(q)}, key {shape_of(k)} and value {shape_of(v)} must be (N, T, heads d) "
+                         "of one N, and there is a value for each key")
     if heads % key_heads or q.dims[2] % heads or q.dims[2] == 0 or k.dims[2] * heads != q.dims[2] * key_heads or (
             v.dims[2] % key_heads):
-        raise ValueError(f"attention: query {shape_of(q)}, key {shape_of(k)} and value {shape_of(v)} cannot be taken apart into "
-                         f"{heads} query heads and {key_heads} key heads")
+        raise ValueError(f"attention: query {shape_of(q)}, key {shape_of(k)} and value {shape_of(v)} cannot be taken apart "
+                         f"into {heads} query heads and {key_heads} key heads")
     a.axes, a.groups, a.outer, a.joined = 2, heads // key_heads, q.dims[0] * key_heads, True
     a.dims[0], a.dims[1] = q.dims[0], key_heads
     a.tq, a.tk, a.d, a.dv = q.dims[1], k.dims[1], q.dims[2] // heads, v.dims[2] // key_heads

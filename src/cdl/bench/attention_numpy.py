@@ -1,6 +1,4 @@
-"""Attention in NumPy, as the notes write it, and in float64 with its gradients from the formula."""
-
-from types import SimpleNamespace
+"""Attention in NumPy, as the notes write it, and its gradients from the formula."""
 
 import numpy as np
 
@@ -39,23 +37,3 @@ def attention_grad(d):
         return y, *gradients(d, y, w)
 
     return run, run
-
-
-def _inputs(n, heads, t, size, causal):
-    rng = np.random.default_rng(0)
-    q, k, v, g = (rng.standard_normal((n, heads, t, size)).astype(np.float32) for _ in range(4))
-    return SimpleNamespace(q=q, k=k, v=v, g=g, causal=causal)
-
-
-def attention_reference(*args):
-    """Inputs (N, heads, T, d) and y in float64."""
-    d = _inputs(*args)
-    return d, [attended(*(a.astype(float) for a in (d.q, d.k, d.v)), d.causal)[0]]
-
-
-def attention_grad_reference(*args):
-    """Inputs (N, heads, T, d), y and the three gradients in float64."""
-    d = _inputs(*args)
-    exact = SimpleNamespace(**{name: getattr(d, name).astype(float) for name in "qkvg"})
-    y, w = attended(exact.q, exact.k, exact.v, d.causal)
-    return d, [y, *gradients(exact, y, w)]

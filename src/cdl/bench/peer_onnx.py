@@ -28,7 +28,8 @@ def _session(nodes, inputs, constants, shape):
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     # Opset 20 is the first with Gelu; IR 10 is what runtimes of the last two years read.
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)], ir_version=10)
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

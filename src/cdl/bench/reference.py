@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from .attention_numpy import attention_grad_reference as attention_grad
-from .attention_numpy import attention_reference as attention
+from .reference_attention import attention as attention
+from .reference_attention import attention_grad as attention_grad
 from .reference_augment import augment as augment
 from .reference_augment import resize as resize
 from .reference_images import conv as conv
