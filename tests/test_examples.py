@@ -38,3 +38,79 @@ def test_edges_are_where_brightness_changes(tmp_path):
     assert both.shape == (128, 320, 3)
     edges = 255 - both[:, 160:, 0].astype(int)
     assert edges[64, 45:52].max() > 128 and edges[64, 80] < 32 and edges[8, 8] < 32
+
+
+def sound_of(seconds, rng):
+    """Noise, and in the middle third a vowel at 120 Hz: its harmonics, strong around 700, 1200 and 2600 Hz."""
+    t = np.arange(int(16000 * seconds)) / 16000
+    vowel = sum(np.sin(2 * np.pi * 120 * k * t) * sum(np.exp(-((120 * k - f) / 120) ** 2) for f in (700, 1200, 2600))
+                for k in range(1, 40))
+    middle = (t > seconds / 3) & (t < 2 * seconds / 3)
+    sound = 0.2 * vowel * middle * (1 + 0.5 * np.sin(2 * np.pi * 4 * t)) + 0.003 * rng.standard_normal(len(t))
+    return sound.astype(np.float32)
+
+
+def write_sound(path, sound, rate=16000):
+    import wave
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(np.rint(sound.clip(-1, 1) * 32767).astype("<i2").tobytes())
+
+
+def voice_in_numpy(weights, pieces):
+    """Silero's network in float64, from its formulas, step by step."""
+    w = {name: array.astype(np.float64) for name, array in weights.items()}
+
+    def conv(x, name, stride, padding):     # x (C, T), weight (K, C, R)
+        kernel = w[f"{name}.weight"]
+        x = np.pad(x, ((0, 0), (padding, padding)))
+        steps = range(0, x.shape[1] - kernel.shape[2] + 1, stride)
+        y = np.stack([np.tensordot(kernel, x[:, t:t + kernel.shape[2]], 2) for t in steps], axis=1)
+        return y + w.get(f"{name}.bias", np.zeros(len(kernel)))[:, None]
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    h, c, found = np.zeros(128), np.zeros(128), []
+    for piece in pieces.astype(np.float64):
+        x = conv(np.pad(piece, (0, 64), mode="reflect")[None], "stft_conv", 128, 0)
+        x = np.sqrt(x[:129] ** 2 + x[129:] ** 2)
+        for name, stride in (("conv1", 1), ("conv2", 2), ("conv3", 2), ("conv4", 1)):
+            x = np.maximum(conv(x, name, stride, 1), 0)
+        gates = (w["lstm_cell.weight_ih"] @ x[:, 0] + w["lstm_cell.bias_ih"]
+                 + w["lstm_cell.weight_hh"] @ h + w["lstm_cell.bias_hh"]).reshape(4, 128)
+        i, f, g, o = sigmoid(gates[0]), sigmoid(gates[1]), np.tanh(gates[2]), sigmoid(gates[3])
+        c = f * c + i * g
+        h = o * np.tanh(c)
+        found.append(sigmoid(w["final_conv.weight"][0, :, 0] @ np.maximum(h, 0) + w["final_conv.bias"][0]))
+    return np.array(found)
+
+
+def test_voice_detector_has_the_real_weights(tmp_path):
+    if importlib.util.find_spec("silero_vad") is None:
+        pytest.skip("needs silero-vad")
+    from cdl.io import load_safetensors
+    spec = importlib.util.spec_from_file_location("voice", EXAMPLES / "voice.py")
+    voice = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(voice)
+    model = voice.VoiceDetector()
+    model.load(voice.weights_path(), layout="torch")
+    sound = sound_of(3, np.random.default_rng(0))
+    pieces = voice.pieces_of(sound)
+    p = model.predict(pieces[None])[0]
+    assert p.shape == (-(-len(sound) // 512),)
+    np.testing.assert_allclose(p, voice_in_numpy(load_safetensors(voice.weights_path())[0], pieces), atol=2e-5)
+    state, steps = None, []
+    for piece in pieces:
+        one, state = model.step(piece[None], state)
+        steps.append(float(one[0]))
+    np.testing.assert_allclose(steps, p, atol=1e-6)
+    third = len(p) // 3
+    assert p[:third - 2].max() < 0.3                # noise alone; that a synthetic vowel is taken for speech is not promised
+    write_sound(tmp_path / "sound.wav", sound)
+    out = run("voice.py", "sound.wav", "voice.png", folder=tmp_path)
+    assert "3.00 s of sound" in out and "saved voice.png" in out
+    write_sound(tmp_path / "telephone.wav", sound, 8000)
+    failed = subprocess.run([sys.executable, EXAMPLES / "voice.py", "telephone.wav"], capture_output=True, text=True,
+                            cwd=tmp_path, timeout=110, check=False)
+    assert failed.returncode == 1 and "telephone.wav has 8000 Hz" in failed.stderr

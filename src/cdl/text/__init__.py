@@ -1,0 +1,5 @@
+"""Text as numbers."""
+from cdl.text.characters import Characters
+from cdl.text.windows import windows
+
+__all__ = ["Characters", "windows"]
