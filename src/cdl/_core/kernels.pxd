@@ -6,6 +6,10 @@ cdef extern from "kernels.h" nogil:
     enum: CDL_BINARY_COUNT
     enum: CDL_LOSS_COUNT
     enum: CDL_ISA_COUNT
+    int cdl_cpu_bf16_unit()
+    enum: BF16_FLOATS "CDL_BF16_FLOATS"
+    enum: BF16_PAIRS "CDL_BF16_PAIRS"
+    enum: BF16_TILES "CDL_BF16_TILES"
     # The ops that the floors below the families use by name.
     enum: BINARY_ADD "CDL_BINARY_add"
     enum: BINARY_SUBTRACT "CDL_BINARY_subtract"
@@ -90,6 +94,12 @@ cdef extern from "kernels.h" nogil:
         void (*gemm_inner)(size_t k, const void* a, const void* b, void* sum) noexcept nogil
         void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
                           void* target, Py_ssize_t target_row, size_t panel) noexcept nogil
+        void (*bf16_rows)(size_t rows, size_t k, const void* source, Py_ssize_t row, Py_ssize_t column, void* target,
+                          size_t count, size_t target_row) noexcept nogil
+        void (*bf16_panels)(size_t k, size_t columns, const void* source, Py_ssize_t row, void* target,
+                            size_t count) noexcept nogil
+        void (*bf16_product)(int unit, size_t m, size_t n, size_t count, const void* a, size_t a_row, const void* b,
+                             void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
         void (*softmax_forward)(const void* x, void* y, size_t rows, size_t n, int stream) noexcept nogil
         void (*softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n,
                                  int stream) noexcept nogil
@@ -176,7 +186,7 @@ cdef extern from "kernels.h" nogil:
                              void* target, Py_ssize_t target_row) noexcept nogil
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                           Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
-                          int accumulate, int stream) noexcept nogil
+                          int accumulate, int stream, const void* ahead) noexcept nogil
         void (*resize_forward)(const void* top, const void* bottom, double weight, const int64_t* low,
                                const double* share, void* y, size_t Q, size_t last, size_t C) noexcept nogil
         void (*resize_backward)(const void* g, double weight, const int64_t* low, const double* share, void* dx, size_t Q,

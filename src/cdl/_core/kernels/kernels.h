@@ -116,6 +116,11 @@ enum cdl_reduce { CDL_REDUCE_SUM, CDL_REDUCE_SQUARES, CDL_REDUCE_MAX, CDL_REDUCE
 
 enum cdl_isa { CDL_ISA_base, CDL_ISA_avx2, CDL_ISA_avx512, CDL_ISA_COUNT };
 
+/* What multiplies bfloat16 (bfloat16.c): floats made of them, AVX-512's dot product of pairs, the tiles of AMX. */
+enum cdl_bf16_unit { CDL_BF16_FLOATS, CDL_BF16_PAIRS, CDL_BF16_TILES };
+/* The best of them in this processor, for its best instruction set; the system may still refuse a process the tiles. */
+int cdl_cpu_bf16_unit(void);
+
 /* The best instruction set of this processor among those that were built. */
 int cdl_cpu_isa(void);
 /* The kernel table of one precision (0 is float, 1 is double) and instruction set; NULL where it was not built. */
