@@ -15,6 +15,7 @@ class Row:
     output_shape: tuple
     state: dict = field(default_factory=dict)
     buffers: tuple = ()     # the names in `state` of what is not trained
+    tokens: int = 0         # the input holds ids below this, not numbers
 
     @property
     def parameters(self):
@@ -58,6 +59,49 @@ def recurrent(gates, units=3, inputs=4, suffix="_l0", bias=True):
 
 BOTH_WAYS = {name: shape for suffix, inputs in (("_l0", 4), ("_l0_reverse", 4), ("_l1", 6), ("_l1_reverse", 6))
              for name, shape in recurrent(4, 3, inputs, suffix).items()}
+
+
+def attending(features=6, wide=6, narrow=6, bias=True):
+    """The state of a MultiHeadAttention with queries of `wide` features and keys of `narrow` ones."""
+    sizes = {"query": (features, wide), "key": (features, narrow), "value": (features, narrow), "out": (wide, features)}
+    return {f"{name}.{part}": size if part == "weight" else size[1:] for name, size in sizes.items()
+            for part in ("weight", "bias")[:1 + bias]}
+
+
+def normalised(*names, features=6):
+    """The state of LayerNorms of these names."""
+    return {f"{name}.{part}": (features,) for name in names for part in ("weight", "bias")}
+
+
+def under(prefix, state):
+    """The state of a part of this name."""
+    return {f"{prefix}.{name}": shape for name, shape in state.items()}
+
+
+class OwnMemory(cdl.Layer):
+    """A decoder whose memory is its input."""
+
+    def __init__(self, decoder):
+        self.decoder = decoder
+
+    def build(self, input_shape):
+        self.decoder.build(input_shape)
+
+    def forward(self, x):
+        return self.decoder(x, x)
+
+    def config(self):
+        return {"decoder": self.decoder}
+
+
+FEEDING = {"up.weight": (6, 8), "up.bias": (8,), "down.weight": (8, 6), "down.bias": (6,)}
+ENCODING = under("attention", attending()) | normalised("norm1", "norm2") | under("feed_forward", FEEDING)
+DECODING = ENCODING | under("cross", attending()) | normalised("norm3")
+GATED = {"up.weight": (6, 8), "gate.weight": (6, 8), "down.weight": (8, 6)}
+LLAMA = (under("attention", attending(narrow=2, bias=False)) | {f"norm{i}.weight": (6,) for i in (1, 2)}
+         | under("feed_forward", GATED))
+
+
 ROWS = [
     Row("Dense", lambda: cdl.Dense(3, rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
     Row("Dense relu", lambda: cdl.Dense(3, "relu", rng=0), (5, 4), (5, 3), {"weight": (4, 3), "bias": (3,)}),
@@ -156,4 +200,31 @@ ROWS = [
     Row("LSTMCell", lambda: cdl.LSTMCell(3, rng=0), (5, 4), (5, 3), recurrent(4, suffix="")),
     Row("GRUCell", lambda: cdl.GRUCell(3, use_bias=False, reset_after=False, rng=0), (5, 4), (5, 3),
         recurrent(3, suffix="", bias=False)),
+    *(Row(f"MultiHeadAttention{word}", lambda options=options: cdl.MultiHeadAttention(2, rng=0, **options), (2, 5, 6),
+          (2, 5, 6), attending(**sizes)) for word, options, sizes in (
+        ("", {}, {}), (" causal", {"causal": True, "in_features": 6}, {}),
+        (" without bias", {"use_bias": False}, {"bias": False}),
+        (" of one key head", {"key_heads": 1, "head_size": 4}, {"wide": 8, "narrow": 4}))),
+    Row("Embedding", lambda: cdl.Embedding(9, 3, rng=0), (2, 5), (2, 5, 3), {"weight": (9, 3)}, tokens=9),
+    Row("SinusoidalPosition", cdl.nn.SinusoidalPosition, (2, 5, 6), (2, 5, 6)),
+    Row("LearnedPosition", lambda: cdl.nn.LearnedPosition(7, rng=0), (2, 5, 6), (2, 5, 6), {"weight": (7, 6)}),
+    Row("RotaryPosition", cdl.nn.RotaryPosition, (2, 5, 6), (2, 5, 6)),
+    Row("RotaryPosition of halves", lambda: cdl.nn.RotaryPosition(100, interleaved=False), (2, 5, 6), (2, 5, 6)),
+    Row("FeedForward", lambda: cdl.nn.FeedForward(8, rng=0), (2, 5, 6), (2, 5, 6), FEEDING),
+    Row("FeedForward by tanh", lambda: cdl.nn.FeedForward(8, "gelu_tanh", in_features=6, rng=0), (2, 5, 6), (2, 5, 6),
+        FEEDING),
+    Row("FeedForward gated", lambda: cdl.nn.FeedForward(8, "swiglu", use_bias=False, rng=0), (2, 5, 6), (2, 5, 6), GATED),
+    Row("EncoderBlock", lambda: cdl.nn.EncoderBlock(2, 8, rng=0), (2, 5, 6), (2, 5, 6), ENCODING),
+    Row("EncoderBlock post-norm", lambda: cdl.nn.EncoderBlock(2, 8, pre_norm=False, causal=True, rng=0), (2, 5, 6), (2, 5, 6),
+        ENCODING),
+    Row("TransformerEncoder", lambda: cdl.TransformerEncoder(1, 2, 8, rng=0), (2, 5, 6), (2, 5, 6),
+        under("layers.0", ENCODING) | normalised("norm")),
+    Row("TransformerEncoder post-norm", lambda: cdl.TransformerEncoder(2, 2, 8, pre_norm=False, in_features=6, rng=0),
+        (2, 5, 6), (2, 5, 6), under("layers.0", ENCODING) | under("layers.1", ENCODING)),
+    Row("TransformerEncoder like Llama's", lambda: cdl.TransformerEncoder(
+        1, 3, 8, norm="rms", activation="swiglu", use_bias=False, key_heads=1, rotary=True, causal=True, rng=0, in_features=6,
+        recompute=True), (2, 5, 6), (2, 5, 6), under("layers.0", LLAMA) | {"norm.weight": (6,)}),
+    Row("DecoderBlock", lambda: OwnMemory(cdl.nn.DecoderBlock(2, 8, rng=0)), (2, 5, 6), (2, 5, 6), under("decoder", DECODING)),
+    Row("TransformerDecoder", lambda: OwnMemory(cdl.TransformerDecoder(1, 2, 8, rng=0)), (2, 5, 6), (2, 5, 6),
+        under("decoder.layers.0", DECODING) | under("decoder", normalised("norm"))),
 ]

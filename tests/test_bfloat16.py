@@ -8,7 +8,7 @@ from threadbits import assert_same_bits
 
 import cdl
 from cdl._core import bfloat16
-from cdl._core.halves import dense_of_halves, halves
+from cdl._core.halves import Halves, dense_of_halves, halves
 
 UNITS = {"floats": 0, "pairs": 1, "tiles": 2}
 SHAPES = [(64, 64, 64), (100, 77, 45), (33, 1000, 130), (300, 33, 70), (129, 257, 385)]     # (m, k, n)
@@ -166,3 +166,20 @@ def test_what_halves_refuse():
         halves(cdl.Tensor(np.ones((2, 2))))
     with pytest.raises(ValueError, match=r"expected 50 features \(w is \(50, 60\)\) .* of x, got x of shape \(2, 3\)"):
         dense_of_halves(np.ones((2, 3), np.float32), halves(cdl.Tensor(operands(1, 50, 60)[1])))
+
+
+def test_a_fused_model_holds_halves(unit, tmp_path):
+    x = operands(40, 64, 1)[0]
+    model = cdl.Sequential([cdl.Dense(96, activation="gelu", in_features=64, rng=0), cdl.Dense(10, in_features=96, rng=1)])
+    weight = model.layers[0].weight.numpy().copy()
+    wanted = model.predict(x)
+    model.fuse()
+    assert type(vars(model.layers[0])["weight"]) is Halves and type(vars(model.layers[1])["weight"]) is cdl.Tensor
+    np.testing.assert_allclose(model.predict(x), wanted, atol=1e-5)     # what is rounded is the same, before or in the call
+    np.testing.assert_allclose(model.predict(x[:1]), wanted[:1], atol=0.05)      # one row is rounded here, and was not before
+    model.save(tmp_path / "model.safetensors")      # unpacks
+    np.testing.assert_array_equal(model.layers[0].weight.numpy(), halves_of(weight))
+    np.testing.assert_array_equal(cdl.load(tmp_path / "model.safetensors").layers[0].weight.numpy(), halves_of(weight))
+    assert type(vars(model.fuse().layers[0])["weight"]) is Halves
+    cdl.set_precision("float32")
+    np.testing.assert_allclose(model.predict(x), wanted, atol=0.05)     # what is held stays so

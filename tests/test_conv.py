@@ -1,11 +1,11 @@
 """Convolution beside its rows: what it refuses, awkward shapes, the layers' messages."""
 import numpy as np
 import pytest
+from threadbits import assert_same_bits
 
 import cdl
 from cdl._core.conv import packed
 from cdl.ops import conv2d, conv_transpose2d
-from threadbits import assert_same_bits
 
 X, W = np.zeros((1, 5, 6, 4), np.float32), np.zeros((3, 3, 4, 2), np.float32)
 

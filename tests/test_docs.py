@@ -18,7 +18,8 @@ from cdl import losses, nn, optim
 ROOT = Path(__file__).parent.parent
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 MODULES = ["cdl", *(m.name for m in pkgutil.walk_packages(cdl.__path__, "cdl.")
-                    if not m.name.endswith("__main__") and "peer_" not in m.name and "bench.images_" not in m.name)]
+                    if not m.name.endswith("__main__") and "peer_" not in m.name and "bench.images_" not in m.name
+                    and "bench.attention_" not in m.name)]
 
 
 def docstrings(module):

@@ -138,3 +138,34 @@ def test_matplotlib_is_missed_in_one_line(monkeypatch):
                  lambda: plot.feature_maps(network(), np.ones((5, 5)))):
         with pytest.raises(ImportError, match=r"plot\.\w+ needs matplotlib, which is not installed: pip install 'cdl\[plot\]'"):
             draw()
+
+
+# --- attention maps ---------------------------------------------------------------------------------------------------
+def test_attention_map_shows_one_head_or_all():
+    weights = cdl.ops.attention_weights(RNG.standard_normal((3, 4, 8)), RNG.standard_normal((3, 6, 8)))
+    picture = plot.attention_map(weights)
+    np.testing.assert_array_equal(picture.array, weights)
+    heads = [ax for ax in picture.figure.axes if ax.get_title()]
+    assert [ax.get_title() for ax in heads] == ["head 0", "head 1", "head 2"]
+    for ax, one in zip(heads, weights, strict=True):
+        np.testing.assert_array_equal(np.asarray(ax.images[0].get_array()), one)
+        assert ax.images[0].get_clim() == (0, weights.max())
+    picture = plot.attention_map(cdl.Tensor(weights), "abcd", list("uvwxyz"), head=-1)
+    np.testing.assert_array_equal(drawn(picture), weights[2])
+    assert [label.get_text() for label in picture.figure.axes[0].get_xticklabels()] == list("uvwxyz")
+    assert [label.get_text() for label in picture.figure.axes[0].get_yticklabels()] == list("abcd")
+
+
+def test_attention_map_where_one_says_and_what_it_refuses():
+    ax = matplotlib.pyplot.subplots()[1]
+    assert plot.attention_map(np.eye(3), "abc", ax=ax).figure is ax.figure
+    assert [label.get_text() for label in ax.get_xticklabels()] == list("abc")
+    for arguments, options, error, words in (
+            ((np.ones(3),), {}, ValueError, r"\(Tq, Tk\) or \(heads, Tq, Tk\), got shape \(3,\)"),
+            ((np.ones((2, 3, 3)),), {"head": 2}, IndexError, "no head 2"),
+            ((np.ones((3, 3)),), {"head": 0}, IndexError, "no head 0"),
+            ((np.ones((3, 3)), "ab"), {}, ValueError, "2 names for 3 queries"),
+            ((np.ones((3, 2)), None, "abc"), {}, ValueError, "3 names for 2 keys"),
+            ((np.ones((2, 3, 3)),), {"ax": ax}, ValueError, "one ax for 2 heads")):
+        with pytest.raises(error, match=words):
+            plot.attention_map(*arguments, **options)

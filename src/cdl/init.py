@@ -13,7 +13,7 @@ import numpy as np
 from cdl._core.check import number
 from cdl.random import generator
 
-__all__ = ["constant", "he_initialization", "initialize", "ones", "orthogonal", "xavier_initialization", "zeros"]
+__all__ = ["constant", "he_initialization", "initialize", "normal", "ones", "orthogonal", "xavier_initialization", "zeros"]
 
 _room = ContextVar("room", default=None)    # how many weights there may be, where they come from a file
 
@@ -139,6 +139,30 @@ def orthogonal(shape, *, gain=1.0, rng=None):
     q, r = np.linalg.qr(draws)
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)      # else the factorisation's own signs would favour some matrices
     return gain * (q if rows >= columns else q.T).reshape(shape)
+
+
+def normal(shape, deviation=0.02, *, rng=None):
+    """Normal draws of mean 0 and this deviation, whatever the shape; the default is BERT's and GPT-2's.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    deviation : float
+    rng
+        As for `he_initialization`.
+
+    Returns
+    -------
+    ndarray of float64
+
+    Examples
+    --------
+    >>> import cdl
+    >>> float(cdl.init.normal((100, 100), 0.5, rng=0).std().round(2))
+    0.5
+    """
+    _positive(deviation, "deviation", "normal")
+    return _draw(tuple(shape), deviation**2, "normal", rng, "normal")
 
 
 def zeros(shape):

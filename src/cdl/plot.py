@@ -13,7 +13,7 @@ from cdl.extras import require
 from cdl.nn.layer import Layer
 from cdl.train.summary import watched
 
-__all__ = ["Picture", "confusion_matrix", "feature_maps", "filters"]
+__all__ = ["Picture", "attention_map", "confusion_matrix", "feature_maps", "filters"]
 
 # Beyond so many classes the counts are too small to be read; the colours remain.
 _NUMBERED = 20
@@ -154,6 +154,92 @@ def filters(layer, *, most=64, ax=None):
     tiles = [shown[..., c, k] for k in drawn for c in range(across)]
     title += f", {_counted(across, channels, 'input channels')}"
     return Picture(_draw(_mosaic(tiles, across), title, ax), weight)
+
+
+def attention_map(weights, queries=None, keys=None, *, head=None, ax=None):
+    """Draw how much each query, a row, looks at each key, a column: white not at all, dark much.
+
+    Parameters
+    ----------
+    weights : array_like
+        (Tq, Tk), or (heads, Tq, Tk): what ``cdl.ops.attention_weights`` gives, or a `MultiHeadAttention` asked for them
+        (``layer(x, return_weights=True)[1][0]``, of the first sequence).
+    queries, keys : sequence of str, optional
+        Names of the rows and the columns, such as the words; keys default to the queries where there are as many. Default:
+        their numbers.
+    head : int, optional
+        The one to draw; default: all, side by side, on one scale.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw one map; without it a new figure is made.
+
+    Returns
+    -------
+    Picture
+        The array has shape (Tq, Tk), or (heads, Tq, Tk) for several.
+
+    Raises
+    ------
+    ValueError
+        For weights of another shape, another number of names, several maps for one `ax`.
+    IndexError
+        For a head that is not there.
+    ImportError
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> weights = cdl.ops.attention_weights(np.eye(3), np.eye(3), causal=True)
+    >>> attention_map(weights, ["the", "cat", "sat"]).array.shape
+    (3, 3)
+    """
+    require("matplotlib.pyplot", "plot", "plot.attention_map")
+    array = np.array(weights)
+    if array.ndim not in (2, 3) or not array.size:
+        raise ValueError(f"plot.attention_map: expected weights (Tq, Tk) or (heads, Tq, Tk), got shape {array.shape}")
+    if head is not None:
+        if array.ndim == 2 or not -len(array) <= head < len(array):
+            raise IndexError(f"plot.attention_map: there is no head {head} in weights of shape {array.shape}")
+        array = array[head]
+    rows, columns = array.shape[-2:]
+    keys = queries if keys is None and rows == columns else keys
+    for names, count, what in ((queries, rows, "queries"), (keys, columns, "keys")):
+        if names is not None and len(names) != count:
+            raise ValueError(f"plot.attention_map: {len(names)} names for {count} {what}")
+    maps = array.reshape(-1, rows, columns)
+    if ax is not None and len(maps) > 1:
+        raise ValueError(f"plot.attention_map: one ax for {len(maps)} heads; choose one with head=")
+    axes = [ax] if ax is not None else _grid(len(maps), rows, columns)
+    for i, (one, axis) in enumerate(zip(maps, axes, strict=False)):
+        image = axis.imshow(one, cmap="Blues", vmin=0, vmax=max(np.nanmax(array), 1e-9), aspect="auto", interpolation="nearest")
+        _name_ticks(axis, queries, keys)
+        if len(maps) > 1:
+            axis.set_title(f"head {i}", fontsize="medium")
+    figure = axes[0].figure
+    figure.colorbar(image, ax=axes, shrink=0.8)
+    return Picture(figure, array)
+
+
+def _grid(count, rows, columns):
+    """Axes for so many maps, about as many across as down."""
+    across = int(np.ceil(np.sqrt(count)))
+    down = -(-count // across)
+    longest = max(rows, columns)
+    side = max(2.2, min(6.4, 0.32 * longest + 0.8)) if count > 1 else max(3.6, min(8, 0.4 * longest + 1.2))
+    size = (across * side + 0.8, down * max(side * min(rows / columns, 2), 1.4))
+    _, axes = require("matplotlib.pyplot", "plot", "plot").subplots(down, across, figsize=size, layout="constrained",
+                                                                    squeeze=False)
+    for empty in axes.ravel()[count:]:
+        empty.set_axis_off()
+    return list(axes.ravel())
+
+
+def _name_ticks(ax, queries, keys):
+    if keys is not None:
+        ax.set_xticks(range(len(keys)), keys, rotation=90, fontsize="small")
+    if queries is not None:
+        ax.set_yticks(range(len(queries)), queries, fontsize="small")
+    ax.set_xlabel("key")
+    ax.set_ylabel("query")
 
 
 def confusion_matrix(y_true, y_pred, classes=None, *, normalize=False, ax=None):

@@ -29,6 +29,11 @@ cdef class Halves:
         """The shape of the weights, (k, n)."""
         return self.dims[0], self.dims[1]
 
+    @property
+    def dtype(self):
+        """The dtype that they stand for, float32."""
+        return self.words.dtype
+
     def plain(self):
         """The weights, rounded, as a Tensor of float32."""
         cdef Tensor w = new_tensor(F32, 2, self.dims)

@@ -74,6 +74,16 @@ cdef extern from "kernels.h" nogil:
         void* dh
         void* dc
         int variant
+    ctypedef struct cdl_scores:
+        size_t keys
+        Py_ssize_t s_row, visible
+        double scale
+        const void* mask
+        Py_ssize_t mask_row, mask_col
+        int masked
+    enum: MASK_NONE "CDL_MASK_NONE"
+    enum: MASK_BOOL "CDL_MASK_BOOL"
+    enum: MASK_ADDED "CDL_MASK_ADDED"
 
     ctypedef struct cdl_kernels:
         unary_forward_t* unary_forward
@@ -253,6 +263,15 @@ cdef extern from "kernels.h" nogil:
         void (*gru_reset_backward)(const cdl_cell* s) noexcept nogil
         void (*rnn_forward)(const cdl_cell* s) noexcept nogil
         void (*rnn_backward)(const cdl_cell* s) noexcept nogil
+        void (*attention_softmax)(const cdl_scores* t, void* s, size_t rows, void* top, void* sum, void* o,
+                                  Py_ssize_t o_row, size_t n) noexcept nogil
+        void (*attention_divide)(void* o, Py_ssize_t o_row, size_t rows, size_t n, const void* top, void* sum) noexcept nogil
+        void (*attention_backward)(const cdl_scores* t, void* s, void* dw, size_t rows, const void* log, const void* dot,
+                                   double factor, void* dmask) noexcept nogil
+        void (*attention_finite)(const void* x, Py_ssize_t x_row, size_t rows, size_t n, void* y,
+                                 int* finite) noexcept nogil
+        void (*attention_rest)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                               const void* x, Py_ssize_t x_row, void* c, Py_ssize_t c_row) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
     enum: EDGE_FILL "CDL_EDGE_FILL"

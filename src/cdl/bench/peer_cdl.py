@@ -9,6 +9,8 @@ import cdl
 from cdl._core import kernels
 
 from . import reference
+from .attention_cdl import attention as attention
+from .attention_cdl import attention_grad as attention_grad
 from .images_cdl import conv as conv
 from .images_cdl import conv_grad as conv_grad
 from .images_cdl import image_norm_grad as image_norm_grad
@@ -23,6 +25,9 @@ from .recurrent_cdl import recurrent as recurrent
 from .recurrent_cdl import recurrent_grad as recurrent_grad
 from .reference_augment import MEAN, STD
 from .rows import IDIOMS
+from .transformers_cdl import transformer_predict as transformer_predict
+from .transformers_cdl import transformer_step as transformer_step
+from .transformers_cdl import transformer_token as transformer_token
 
 
 def start(threads):

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import reference
+from .attention_jax import attention as attention
+from .attention_jax import attention_grad as attention_grad
 from .images_jax import conv as conv
 from .images_jax import conv_grad as conv_grad
 from .images_jax import image_norm_grad as image_norm_grad
@@ -20,6 +22,9 @@ from .peer_jax_recurrent import cell_step as cell_step
 from .peer_jax_recurrent import char_step as char_step
 from .peer_jax_recurrent import recurrent as recurrent
 from .peer_jax_recurrent import recurrent_grad as recurrent_grad
+from .peer_jax_transformers import transformer_predict as transformer_predict
+from .peer_jax_transformers import transformer_step as transformer_step
+from .peer_jax_transformers import transformer_token as transformer_token
 
 FORWARD = {
     None: lambda z: z,

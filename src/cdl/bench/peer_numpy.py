@@ -3,6 +3,8 @@
 import numpy as np
 
 from . import reference
+from .attention_numpy import attention as attention
+from .attention_numpy import attention_grad as attention_grad
 from .images_numpy import conv as conv
 from .images_numpy import conv_grad as conv_grad
 from .images_numpy import image_norm_grad as image_norm_grad

@@ -28,7 +28,8 @@ def _session(nodes, inputs, constants, shape):
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     # Opset 20 is the first with Gelu; IR 10 is what runtimes of the last two years read.
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10)
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
     return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -127,6 +128,30 @@ def cell_step(d):
     return run, lambda: [a[0] for a in run()]
 
 
+def _transformer(d, scored):
+    from .peer_onnx_transformers import inputs, model
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
+    session, given = ort.InferenceSession(model(d, scored), options, providers=["CPUExecutionProvider"]), inputs(d)
+
+    def run():
+        return session.run(None, given)
+
+    return run, run
+
+
+def transformer_predict(d):
+    """The whole graph."""
+    return _transformer(d, False)
+
+
+def transformer_token(d):
+    """The whole graph; the keys and values before are inputs."""
+    run, _ = _transformer(d, True)
+    return run, lambda: [run()[0][:, -1]]
+
+
 def predict(d):
     """From an ndarray to an ndarray."""
     nodes = [("Gemm", ["x", "w1", "b1"], ["h"]), ("Relu", ["h"], ["r"]), ("Gemm", ["r", "w2", "b2"], ["y"])]
@@ -137,3 +162,13 @@ def predict(d):
         return session.run(None, {"x": d.x})
 
     return run, run
+
+
+def attention(d):
+    """The runtime's own MultiHeadAttention, whose heads lie side by side: (N, T, heads d)."""
+    n, heads, t, size = d.q.shape
+    q, k, v = (np.ascontiguousarray(a.swapaxes(1, 2)).reshape(n, t, -1) for a in (d.q, d.k, d.v))
+    node = ("MultiHeadAttention", ["q", "k", "v"], ["y"],
+            {"num_heads": heads, "unidirectional": int(d.causal), "domain": "com.microsoft"})
+    run, outputs = _bound([node], {"q": q, "k": k, "v": v}, {}, q.shape)
+    return run, lambda: [outputs()[0].reshape(n, t, heads, size).swapaxes(1, 2)]

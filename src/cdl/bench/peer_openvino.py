@@ -89,3 +89,40 @@ def network_predict(d):
         return request.infer()[0]
 
     return run, lambda: [run()]
+
+
+def _transformer(d, scored):
+    from .peer_onnx_transformers import inputs, model
+
+    options = {"INFERENCE_NUM_THREADS": _threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    request = ov.Core().compile_model(ov.Core().read_model(model(d, scored)), "CPU", options).create_infer_request()
+    given = inputs(d)
+
+    def run():
+        return request.infer(given, share_inputs=True)[0]
+
+    return run, lambda: [run()]
+
+
+def transformer_predict(d):
+    """The ONNX graph."""
+    return _transformer(d, False)
+
+
+def transformer_token(d):
+    """The ONNX graph; the keys and values before are inputs."""
+    run, _ = _transformer(d, True)
+    return run, lambda: [run()[:, -1]]
+
+
+def attention(d):
+    """One ScaledDotProductAttention."""
+    inputs = [op.parameter(a.shape, np.float32) for a in (d.q, d.k, d.v)]
+    request = compiled(op.scaled_dot_product_attention(*inputs, causal=d.causal), *inputs).create_infer_request()
+    for i, a in enumerate((d.q, d.k, d.v)):
+        request.set_input_tensor(i, ov.Tensor(a, shared_memory=True))
+
+    def run(_kept=(d.q, d.k, d.v)):
+        return request.infer()
+
+    return run, lambda: [run()[0]]

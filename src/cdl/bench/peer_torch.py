@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from . import reference
+from .attention_torch import attention as attention
+from .attention_torch import attention_grad as attention_grad
 from .images_torch import conv as conv
 from .images_torch import conv_grad as conv_grad
 from .images_torch import image_norm_grad as image_norm_grad
@@ -20,6 +22,9 @@ from .peer_torch_recurrent import cell_step as cell_step
 from .peer_torch_recurrent import char_step as char_step
 from .peer_torch_recurrent import recurrent as recurrent
 from .peer_torch_recurrent import recurrent_grad as recurrent_grad
+from .peer_torch_transformers import transformer_predict as transformer_predict
+from .peer_torch_transformers import transformer_step as transformer_step
+from .peer_torch_transformers import transformer_token as transformer_token
 from .reference_augment import GREY, MEAN, STD, factors
 
 FORWARD = {

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from .reference_attention import attention as attention
+from .reference_attention import attention_grad as attention_grad
 from .reference_augment import augment as augment
 from .reference_augment import resize as resize
 from .reference_images import conv as conv
@@ -22,6 +24,9 @@ from .reference_recurrent import cell_step as cell_step
 from .reference_recurrent import char_step as char_step
 from .reference_recurrent import recurrent as recurrent
 from .reference_recurrent import recurrent_grad as recurrent_grad
+from .reference_transformer import transformer_predict as transformer_predict
+from .reference_transformer import transformer_step as transformer_step
+from .reference_transformer import transformer_token as transformer_token
 from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8

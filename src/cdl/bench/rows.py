@@ -141,6 +141,23 @@ RECURRENT = [
 ]
 
 
+def _transformer_flop(layers, width, tokens, length, seen):
+    """Of `length` positions that see `seen` each on average: two for each weight but the table's, and for each product."""
+    return 2.0 * length * (12 * layers * width**2 + tokens * width + 2 * layers * seen * width)
+
+
+TRANSFORMERS = [
+    # Each position sees half of the others.
+    Row("transformer", "GPT (6 layers, 384 wide) training step, T 256, batch 8", "transformer_step", ("small-gpt", 8, 256),
+        flop=3 * 8 * _transformer_flop(6, 384, 256, 256, 128), ratio=1.2, tolerance=1e-3),
+    *(Row("transformer", f"BERT-base T 128 inference, batch {batch}", "transformer_predict", ("bert-base", batch, 128),
+          flop=batch * _transformer_flop(12, 768, 0, 128, 128), ratio=1.1) for batch in (1, 8)),
+    # Its bound is reading 494 MB of weights.
+    Row("transformer", "GPT-2 small, a token after 128 from the cache", "transformer_token", ("gpt2", 128),
+        flop=_transformer_flop(12, 768, 50257, 1, 129)),
+]
+
+
 def _pool(op, n, size, channels, window=2, stride=2, padding=0, **goals):
     title = {"max": "MaxPool", "avg": "AvgPool"}[op]
     name = f"{title} {window} × {window}{f' / {stride}' if stride != window else ''} ({n}, {size}, {size}, {channels})"
@@ -161,6 +178,19 @@ IMAGES = [
     ),
     Row("images", "UpSampling 2 × 2 bilinear (16, 28, 28, 64) forward + backward", "upsample_grad", (16, 28, 64)),
 ]
+
+def _attention(n, heads, t, size):
+    """Forward, and forward + backward, in full and causal, which counts the half of the products."""
+    flop = 4.0 * n * heads * t * t * size
+    for causal, word in ((False, ""), (True, " causal")):
+        args, name, share = (n, heads, t, size, causal), f"({n}, {heads}, {t}, {size}){word}", 0.5 if causal else 1
+        yield Row("attention", f"{name} forward", "attention", args, flop=share * flop, ratio=2 if causal else 1.4)
+        yield Row("attention", f"{name} forward + backward", "attention_grad", args, flop=3.5 * share * flop,
+                  ratio=1.5 if t >= 512 and not causal else 2)
+
+
+ATTENTION = [row for shape in ((1, 12, 128, 64), (8, 12, 128, 64), (8, 12, 512, 64), (1, 12, 2048, 64))
+             for row in _attention(*shape)]
 
 # What a NumPy user writes, as it is written, over a million elements. NumPy is the peer: the same line on ndarrays.
 IDIOMS = {
@@ -240,6 +270,8 @@ ROWS = [
     *IMAGES,
     *NETWORKS,
     *RECURRENT,
+    *TRANSFORMERS,
+    *ATTENTION,
     # What training is fed with: a step of ResNet-18 on 32 images of 32 × 32 takes some 100 ms on one thread.
     *(
         Row("augment", f"{what}, standardised: {n} images of {size} × {size} × 3 bytes", "augment", (n, size, what), ratio=2,

@@ -92,7 +92,7 @@ def load_weights(path, model, layout=None):
         if "cdl" in metadata:
             _description(path, metadata)
         else:
-            state = from_torch(model, state, layout)
+            state = from_torch(model, model.foreign_state(state), layout)
         model.load_state_dict(state)
     except FileFormatError:
         raise

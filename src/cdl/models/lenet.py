@@ -74,7 +74,7 @@ class LeNet5(Model):
         self.fc3 = Dense(classes, in_features=84, rng=like["rng"])
 
     def forward(self, x):
-        if x.ndim == 4 and x.shape[1:] != self._image_shape:
+        if x.shape[1:] != self._image_shape and x.ndim == 4:
             raise ValueError(f"LeNet5: expected images {self._image_shape}, got x of shape {tuple(x.shape)}; give image_shape= "
                              "for another size")
         x = self.pool1.forward(self.conv1.forward(x))

@@ -3,6 +3,8 @@ from cdl import nn
 from cdl.init import no_draws
 from cdl.io.errors import FileFormatError
 from cdl.io.model import read_model
+from cdl.models.bert import BERT
+from cdl.models.gpt2 import GPT2
 from cdl.models.lenet import LeNet5
 from cdl.models.residual import Residual
 from cdl.models.resnet import BasicBlock, Bottleneck, ResidualBlock, ResNet
@@ -15,7 +17,9 @@ __all__ = ["load"]
 # The layers a file may name; nothing else is ever looked up.
 _LAYERS = {name: getattr(nn, name) for name in nn.__all__ if name != "Layer"} | {
     layer.__name__: layer
-    for layer in (BasicBlock, Bottleneck, Folded, LeNet5, ResNet, Residual, ResidualBlock, Sequential, VGG)}
+    for layer in (BERT, BasicBlock, Bottleneck, Folded, GPT2, LeNet5, ResNet, Residual, ResidualBlock, Sequential, VGG,
+                  nn.DecoderBlock, nn.EncoderBlock, nn.FeedForward, nn.LearnedPosition, nn.RotaryPosition,
+                  nn.SinusoidalPosition)}
 
 
 def load(path):

@@ -2,11 +2,12 @@
 import numpy as np
 
 from cdl._core.check import positive_integer
-from cdl._core.conv import Packed, conv2d, conv_transpose2d, convolved_shape, packed, transposed_output_shape
+from cdl._core.conv import conv2d, conv_transpose2d, convolved_shape, packed, transposed_output_shape
 from cdl._core.tensor import Tensor
 from cdl.init import check_initializer, initialize
 from cdl.nn.activation import FUSED, HALVING, ROWWISE, check_activation
 from cdl.nn.layer import Layer
+from cdl.nn.packing import PacksWeight
 from cdl.ops.conv import across, conv1d
 
 __all__ = ["Conv1D", "Conv2D", "ConvTranspose2D"]
@@ -135,7 +136,7 @@ def _as_tuples(padding):
     return tuple(_as_tuples(item) for item in padding) if isinstance(padding, (tuple, list)) else padding
 
 
-class Conv2D(_Conv):
+class Conv2D(PacksWeight, _Conv):
     """activation(x * weight + bias): a convolution of images.
 
     Parameters
@@ -192,26 +193,10 @@ class Conv2D(_Conv):
         super().__init__(filters, kernel_size, stride, padding, dilation, groups, activation, use_bias, in_channels,
                          kernel_initializer, rng)
 
-    @property
-    def weight(self):
-        """The weight, a Tensor; None before its size is known. In a fused model it is packed: whoever asks unpacks it."""
-        held = self.__dict__["weight"]
-        if type(held) is Packed:
-            held = self.__dict__["weight"] = held.plain()
-        return held
-
-    @weight.setter
-    def weight(self, weight):
-        self.__dict__["weight"] = weight
-
     def pack(self):
         """Hold the weight in the panels that inference reads, instead of the plain one, if this convolution reads panels."""
         if self.groups == 1:
             self.__dict__["weight"] = packed(self.weight) or self.weight
-
-    def own_tensors(self):
-        self.weight     # a Tensor from now on
-        return super().own_tensors()
 
     def forward(self, x, added=None):
         """activation(x * weight + bias + added); `added`, of the output's shape, is the shortcut of a residual block."""

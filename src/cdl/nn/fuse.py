@@ -86,7 +86,7 @@ def fuse(layer):
     layer.freeze()
     owners = Counter(id(tensor) for *_, tensor in layer.tensor_places())
     for inner in list(layer.layers_inside()):
-        if type(inner) is Conv2D and owners[id(inner.weight)] == 1:     # what layers share stays the one Tensor that it is
+        if type(inner) in (Conv2D, Dense) and owners[id(inner.weight)] == 1:    # what layers share stays one Tensor
             inner.pack()
     clear_memory()      # that of the weights there were: as much again as the model takes
     return layer

@@ -5,6 +5,7 @@ answers for in `NUMPY`; this file brings them together.
 """
 from cdl._core.tensor import METHODS, Tensor
 from cdl.ops import activation, binary, conv, custom, gemm, index, products, protocol, reduce, shape, unary
+from cdl.ops import attention as _attention
 from cdl.ops import dropout as _dropout
 from cdl.ops import einsum as _einsum
 from cdl.ops import norm as _norm
@@ -13,6 +14,7 @@ from cdl.ops import recurrent as _recurrent
 from cdl.ops import resize as _resize
 from cdl.ops import softmax as _softmax
 from cdl.ops.activation import *
+from cdl.ops.attention import *
 from cdl.ops.binary import *
 from cdl.ops.conv import *
 from cdl.ops.custom import *
@@ -30,7 +32,7 @@ from cdl.ops.shape import *
 from cdl.ops.softmax import *
 from cdl.ops.unary import *
 
-_FAMILIES = (activation, binary, conv, custom, _dropout, _einsum, gemm, index, _norm, _pool, products, protocol,
+_FAMILIES = (activation, _attention, binary, conv, custom, _dropout, _einsum, gemm, index, _norm, _pool, products, protocol,
              _recurrent, reduce, _resize, shape, _softmax, unary)
 
 
@@ -56,7 +58,7 @@ _AS_IN_NUMPY = {
 # What layers are made of; a model names the layers.
 _FOR_LAYERS = {
     "alpha_dropout", "conv1d", "conv2d", "conv_transpose2d", "group_norm", "hard_sigmoid", "hard_swish", "hard_tanh",
-    "log_sigmoid", "prelu", "relu6", "rms_norm", "spatial_dropout", *_pool.__all__, *_resize.__all__,
+    "log_sigmoid", "prelu", "relu6", "rms_norm", "spatial_dropout", "attention_weights", *_pool.__all__, *_resize.__all__,
     *_recurrent.__all__,
 }
 __all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY | _FOR_LAYERS]

@@ -120,6 +120,10 @@ class Model(Layer):
         load_weights(path, self, layout)
         return self
 
+    def foreign_state(self, state):
+        """The arrays of a file of another library's under the names that they have here; here: as they are."""
+        return state
+
     def summary(self, input_shape=None):
         """The table of layers, output shapes and numbers of parameters (trained, frozen, in buffers), as a string.
 

@@ -62,8 +62,8 @@ static size_t column_of_b(size_t j, size_t b_panel) {
  * gets the product, plus bias (n) unless that is NULL, plus its old value where `accumulate`. c overlaps no input.
  *
  * Tiles go down the columns of c where b lies in place, or rows are few, and the next columns of b are fetched on the
- * way. Along packed panels, which are in L2, they go row by row: the rows of a then stay in L1, and those of c in the same
- * pages. */
+ * way. Along packed panels, which are in L2, they go row by row: the rows of a then stay in L1, and those of c in the
+ * same pages. */
 void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, ptrdiff_t a_col, const void *b,
                   ptrdiff_t b_row, size_t b_panel, void *c, ptrdiff_t c_row, const void *bias, int accumulate) {
     const size_t tiles = (m + ROWS - 1) / ROWS;

@@ -100,6 +100,17 @@ typedef struct cdl_cell {
     void *dh, *dc;
     int variant; /* RNN: ReLU; GRU: the reset gate acts after the product */
 } cdl_cell;
+/* A block of attention's scores (rows, keys), and who may look at what (attention.c). */
+typedef struct cdl_scores {
+    size_t keys;
+    ptrdiff_t s_row;
+    ptrdiff_t visible; /* row r may look at the first visible + r keys, as far as there are so many */
+    double scale;      /* of a score, as an exponent of base 2 */
+    const void *mask;  /* its element for row r and key j is at r mask_row + j mask_col; mask_col is 0 or 1 */
+    ptrdiff_t mask_row, mask_col;
+    int masked;
+} cdl_scores;
+enum cdl_mask { CDL_MASK_NONE, CDL_MASK_BOOL, CDL_MASK_ADDED };
 
 typedef struct cdl_kernels {
     cdl_unary_forward *unary_forward[CDL_UNARY_COUNT];

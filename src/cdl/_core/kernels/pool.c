@@ -138,8 +138,8 @@ VEC void max_channels(const cdl_pool *w, const real *x, span r, span s, real *y,
 }
 
 /* How many windows of a row, from the first on, may be taken as 2 x 2 windows of a whole vector although there are
- * fewer channels: what they have too much lies in the row, and the windows after them overwrite it. A mask for each load
- * and store costs half of the time of 6 channels. */
+ * fewer channels: what they have too much lies in the row, and the windows after them overwrite it. A mask for each
+ * load and store costs half of the time of 6 channels. */
 VEC size_t spilling(const cdl_pool *w) {
     const size_t C = w->C, step = (size_t)w->stride_w * C;
     if (C >= VLEN || C == 0 || w->R != 2 || w->S != 2 || w->left != 0)

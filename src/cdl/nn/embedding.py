@@ -1,0 +1,100 @@
+"""The table of vectors that stand for tokens."""
+import numpy as np
+
+from cdl._core.check import positive_integer
+from cdl._core.tensor import Tensor
+from cdl.init import initialize, normal
+from cdl.nn.layer import Layer
+from cdl.ops import matmul, take
+
+__all__ = ["Embedding"]
+
+# The deviation that BERT and GPT-2 start all their weights with.
+DEVIATION = 0.02
+
+
+class Embedding(Layer):
+    """weight[ids]: a row of numbers for each token.
+
+    The gradient is added up on the rows that were used. It is an array as large as the table, since optimizers take
+    no other, but where it exists already (a tied output, batches whose gradients are added) only those rows are
+    visited.
+
+    Parameters
+    ----------
+    tokens : int
+        How many there are: ids are 0 to tokens - 1.
+    width : int
+        The length of a row.
+    initializer : str, float or callable, optional
+        What the rows start with, as `cdl.init.initialize` takes it; default: normal draws of deviation 0.02.
+    rng : numpy.random.Generator or int, optional
+        Where the initial weights come from.
+
+    Shape
+    -----
+    Input (…) of integers, output (…, width); weight (tokens, width).
+
+    Raises
+    ------
+    IndexError
+        For an id below 0 or above tokens - 1; it is named with its position.
+    TypeError
+        For ids that are not integers.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> layer = cdl.Embedding(10, 4)
+    >>> layer([[1, 2, 1]]).shape
+    (1, 3, 4)
+    >>> layer([3, 10])
+    Traceback (most recent call last):
+    IndexError: Embedding: id 10 at position 1 is out of range; the table has 10 rows, 0 to 9
+    """
+
+    def __init__(self, tokens, width, *, initializer=None, rng=None):
+        self.tokens = positive_integer(tokens, "Embedding", "tokens")
+        self.width = positive_integer(width, "Embedding", "width")
+        self._initializer = initializer
+        shape = (self.tokens, self.width)
+        rows = normal(shape, DEVIATION, rng=rng) if initializer is None else initialize(initializer, shape, rng=rng)
+        self.weight = Tensor(rows, "float32", requires_grad=True)
+
+    def forward(self, ids):
+        return take(self.weight, checked_ids(ids, self.tokens, "Embedding"), 0)
+
+    def scores(self, x):
+        """x @ weight.T, how much x (…, width) is like each token: the tied output of a language model.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import cdl
+        >>> cdl.Embedding(10, 4).scores(np.ones((2, 4))).shape
+        (2, 10)
+        """
+        return matmul(x, self.weight.transpose())
+
+    def output_shape(self, input_shape):
+        return (*input_shape, self.width)
+
+    def config(self):
+        config = {"tokens": self.tokens, "width": self.width}
+        if isinstance(self._initializer, (str, float, int)):
+            config["initializer"] = self._initializer
+        return config
+
+
+def checked_ids(ids, rows, who):
+    """ids as an array of integers 0 to rows - 1; IndexError names the first that is none of these, and its position."""
+    array = ids.numpy() if type(ids) is Tensor else np.asarray(ids)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{who}: ids must be integers, got dtype {array.dtype}")
+    if array.min() < 0 or array.max() >= rows:
+        place = np.unravel_index(((array < 0) | (array >= rows)).argmax(), array.shape)
+        position = f" at position {', '.join(map(str, place))}" if place else ""
+        raise IndexError(f"{who}: id {array[place]}{position} is out of range; the table has {rows} rows, 0 to {rows - 1}")
+    return array
