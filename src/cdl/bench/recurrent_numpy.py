@@ -1,5 +1,6 @@
 """Recurrent layers in NumPy: those of reference_recurrent.py, in float32."""
 
+from . import reference
 from . import reference_recurrent as ref
 
 
@@ -26,3 +27,18 @@ def cell_step(d):
         return ref.step("lstm", d.x @ w_ih + b_ih, d.h, d.c, w_hh, b_hh)[:2]
 
     return run, lambda: list(run())
+
+
+def char_step(d):
+    """Forward, loss, backward and Adam."""
+    params = [a.copy() for a in ref.char_parameters(d)]
+    adam = reference.Adam(params)
+
+    def run():
+        adam.update(params, ref.char_gradients(d.x, d.y, params)[1])
+
+    def outputs():
+        loss, grads = ref.char_gradients(d.x, d.y, params)
+        return [loss, grads[-2], grads[1]]
+
+    return run, outputs

@@ -122,20 +122,28 @@ def char_step(layers, units, t, n):
     stack = [weights(rng, "lstm", size, units) for size in sizes]
     out = (rng.standard_normal((units, SYMBOLS)) * units**-0.5).astype(np.float32)
     d = SimpleNamespace(x=x, y=ids[:, 1:].reshape(-1), stack=stack, out=out, bias=np.zeros(SYMBOLS, np.float32))
-    return d, char_gradients(x.astype(float), d.y, [[a.astype(float) for a in w] for w in stack], out.astype(float))
+    loss, grads = char_gradients(x.astype(float), d.y, [a.astype(float) for a in char_parameters(d)])
+    return d, [loss, grads[-2], grads[1]]
 
 
-def char_gradients(x, y, stack, out):
-    """Loss, gradient of the last layer and of the first layer's w_hh."""
-    passed = [x]
-    kept = []
+def char_parameters(d):
+    """Four arrays of each layer, the last weights and biases."""
+    return [a for w in d.stack for a in w] + [d.out, d.bias]
+
+
+def char_gradients(x, y, parameters):
+    """The loss, and its gradient by each parameter."""
+    *stack, out, bias = parameters
+    stack = [stack[i : i + 4] for i in range(0, len(stack), 4)]
+    passed, kept, grads = [x], [], []
     for w in stack:
         h, saved = forward("lstm", passed[-1], *w)
         passed.append(h)
         kept.append(saved)
     flat = passed[-1].reshape(-1, passed[-1].shape[-1])
-    loss, dz = loss_and_slope(flat @ out, y)
+    loss, dz = loss_and_slope(flat @ out + bias, y)
     g = (dz @ out.T).reshape(passed[-1].shape)
     for w, saved, below in zip(reversed(stack), reversed(kept), reversed(passed[:-1]), strict=True):
-        g, _, dw_hh, _, _ = gradients("lstm", saved, g, below, w[0], w[1])
-    return [loss, flat.T @ dz, dw_hh]
+        g, *each = gradients("lstm", saved, g, below, w[0], w[1])
+        grads[:0] = each
+    return loss, [*grads, flat.T @ dz, dz.sum(0)]

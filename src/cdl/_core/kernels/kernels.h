@@ -88,8 +88,8 @@ typedef struct cdl_tiles {
 
 /* Some rows (sequences) and units of one step of a recurrent layer of `width` units (recurrent.c). All pointers are at
  * the first row and unit. gates, dgates: rows `row` apart, of blocks `gate` apart, a block of `width` for each gate;
- * the others: rows `width` apart; those of y and g, which may be NULL, are their rows place[0], place[1], ..., or 0, 1,
- * ... */
+ * the others: rows `width` apart; those of y and g, which may be NULL, are their rows place[0], place[1], ..., or 0,
+ * 1, ... */
 typedef struct cdl_cell {
     size_t rows, units, row, gate, width;
     void *gates, *dgates;
