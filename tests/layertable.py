@@ -51,6 +51,16 @@ LENET = {"conv1.weight": (5, 5, 1, 6), "conv1.bias": (6,), "conv2.weight": (5, 5
          "fc3.bias": (3,)}
 
 
+def recurrent(gates, units=3, inputs=4, suffix="_l0", bias=True):
+    """The state of one direction of one recurrent layer."""
+    state = {"weight_ih" + suffix: (inputs, gates * units), "weight_hh" + suffix: (units, gates * units)}
+    return state | ({"bias_ih" + suffix: (gates * units,), "bias_hh" + suffix: (gates * units,)} if bias else {})
+
+
+BOTH_WAYS = {name: shape for suffix, inputs in (("_l0", 4), ("_l0_reverse", 4), ("_l1", 6), ("_l1_reverse", 6))
+             for name, shape in recurrent(4, 3, inputs, suffix).items()}
+
+
 def attending(features=6, wide=6, narrow=6, bias=True):
     """The state of a MultiHeadAttention with queries of `wide` features and keys of `narrow` ones."""
     sizes = {"query": (features, wide), "key": (features, narrow), "value": (features, narrow), "out": (wide, features)}
@@ -174,6 +184,22 @@ ROWS = [
     Row("ConvTranspose2D same", lambda: cdl.ConvTranspose2D(4, 3, 2, "same", groups=2, activation="relu", use_bias=False,
                                                             output_padding=1, rng=0), (2, 3, 5, 4), (2, 7, 11, 4),
         {"weight": (3, 3, 2, 4)}),
+    Row("RNN", lambda: cdl.RNN(3, rng=0), (2, 5, 4), (2, 3), recurrent(1)),
+    Row("RNN relu", lambda: cdl.RNN(3, "relu", return_sequences=True, rng=1), (2, 5, 4), (2, 5, 3), recurrent(1)),
+    Row("LSTM", lambda: cdl.LSTM(3, return_sequences=True, rng=0), (2, 5, 4), (2, 5, 3), recurrent(4)),
+    Row("LSTM of two layers, both ways", lambda: cdl.LSTM(3, layers=2, bidirectional=True, rng=0), (2, 5, 4), (2, 6),
+        BOTH_WAYS),
+    Row("LSTM without bias", lambda: cdl.LSTM(3, in_features=4, use_bias=False, recompute=True, rng=0), (2, 5, 4), (2, 3),
+        recurrent(4, bias=False)),
+    Row("LSTM with dropout, in use", lambda: cdl.LSTM(3, layers=2, dropout=0.5, rng=0).eval(), (2, 5, 4), (2, 3),
+        recurrent(4) | recurrent(4, 3, 3, "_l1")),
+    Row("GRU", lambda: cdl.GRU(3, return_sequences=True, kernel_initializer="lecun_normal", rng=0), (2, 5, 4), (2, 5, 3),
+        recurrent(3)),
+    Row("GRU reset before", lambda: cdl.GRU(3, reset_after=False, rng=0), (2, 5, 4), (2, 3), recurrent(3)),
+    Row("RNNCell", lambda: cdl.RNNCell(3, "tanh", rng=0), (5, 4), (5, 3), recurrent(1, suffix="")),
+    Row("LSTMCell", lambda: cdl.LSTMCell(3, rng=0), (5, 4), (5, 3), recurrent(4, suffix="")),
+    Row("GRUCell", lambda: cdl.GRUCell(3, use_bias=False, reset_after=False, rng=0), (5, 4), (5, 3),
+        recurrent(3, suffix="", bias=False)),
     *(Row(f"MultiHeadAttention{word}", lambda options=options: cdl.MultiHeadAttention(2, rng=0, **options), (2, 5, 6),
           (2, 5, 6), attending(**sizes)) for word, options, sizes in (
         ("", {}, {}), (" causal", {"causal": True, "in_features": 6}, {}),

@@ -1,8 +1,10 @@
 """Convolution beside its rows: what it refuses, awkward shapes, the layers' messages."""
 import numpy as np
 import pytest
+from threadbits import assert_same_bits
 
 import cdl
+from cdl._core.conv import packed
 from cdl.ops import conv2d, conv_transpose2d
 
 X, W = np.zeros((1, 5, 6, 4), np.float32), np.zeros((3, 3, 4, 2), np.float32)
@@ -193,3 +195,43 @@ def test_conv1d_speaks_of_itself():
         cdl.ops.conv1d(np.zeros((2, 5, 3)), np.zeros((2, 4, 6)))
     with pytest.raises(ValueError, match=r"conv1d: the kernel .* along T"):
         cdl.ops.conv1d(np.zeros((2, 1, 3)), np.zeros((2, 3, 6)))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("image", "kernel", "options"), [
+    ((1, 7, 7, 64), (1, 1, 64, 160), {}),                   # 49 rows pass by each panel …
+    ((2, 7, 7, 64), (1, 1, 64, 160), {}),                   # … 98 by all in L2, …
+    ((1, 7, 7, 2100), (1, 1, 2100, 32), {}),                # … the depth in three parts
+    ((1, 14, 14, 64), (1, 1, 64, 160), {}),                 # along the rows of the image
+    ((2, 12, 20, 64), (1, 1, 64, 160), {"stride": 2}),
+    ((2, 9, 30, 16), (3, 3, 16, 64), {"stride": 2, "padding": 1}),
+    ((1, 8, 8, 96), (3, 3, 96, 96), {"padding": "same"}),   # Winograd, 4 tiles at once by 64 columns
+    ((3, 30, 9, 32), (3, 3, 32, 96), {"padding": "same"}),
+    ((2, 9, 9, 16), (3, 5, 16, 64), {"dilation": (1, 2)}),
+    ((0, 9, 9, 16), (3, 3, 16, 64), {}),
+])
+def test_weights_packed_once(image, kernel, options, dtype):
+    rng = np.random.default_rng(0)
+    x, w = rng.standard_normal(image).astype(dtype), rng.standard_normal(kernel).astype(dtype)
+    b, panels = rng.standard_normal(kernel[3]).astype(dtype), packed(cdl.Tensor(w))
+    assert panels.shape == kernel and panels.dtype == w.dtype
+    np.testing.assert_array_equal(panels.plain(), w)
+    wanted = conv2d(x, w, b, **options)
+    added = rng.standard_normal(wanted.shape).astype(dtype)
+    wanted = np.maximum(wanted + added, 0)
+    got = conv2d(x, panels, b, act="relu", added=added, **options).numpy()
+    np.testing.assert_allclose(got, wanted, rtol=0, atol=2e-4 if dtype == "float32" else 1e-12)      # sums of 64 to 2,100
+    assert_same_bits(lambda: [conv2d(x, panels, b, act="relu", added=added, **options)])
+
+
+def test_packed_weights_refuse_what_weights_refuse():
+    panels = packed(cdl.Tensor(np.zeros((3, 3, 16, 64), np.float32)))
+    with pytest.raises(ValueError, match=r"expected 16 channels \(w is \(3, 3, 16, 64\), 1 group\), got 8 in x"):
+        conv2d(np.zeros((1, 9, 9, 8), np.float32), panels)
+    with pytest.raises(ValueError, match=r"expected 32 channels .*2 groups"):
+        conv2d(np.zeros((1, 9, 9, 16), np.float32), panels, groups=2)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 4, 64), (3, 3, 16, 48), (1, 1, 16, 64), (5, 5, 64), (3, 3, 16, 0)])
+def test_what_is_not_packed(shape):
+    assert packed(cdl.Tensor(np.zeros(shape, np.float32))) is None

@@ -1,4 +1,7 @@
 """LeNet-5, VGG and ResNet: sizes, files, fused inference, and agreement with the same networks in torch."""
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -301,6 +304,56 @@ def test_a_class_of_ones_own_says_what_follows_what(tmp_path):
     assert kinds(model) == ["Own", "Conv2D", "Folded", "BatchNorm"]
     close(model.predict(x), wanted, 1e-5)
     close(Own().load(tmp_path / "own.safetensors").fuse().predict(x), wanted, 1e-5)
+
+
+def panels():
+    """A fused model whose convolutions hold their weights packed, and its input."""
+    model = stack(cdl.Conv2D(32, padding="same"), cdl.BatchNorm(), cdl.ReLU(), cdl.Conv2D(64), shape=(1, 9, 9, 32))
+    held = model.fuse()[0].__dict__["weight"]
+    assert held.shape == (3, 3, 32, 32) and held.dtype == np.float32 and not isinstance(held, cdl.Tensor)
+    return model, images(2, 9, 9, 32)
+
+
+def test_a_fused_model_gives_and_takes_plain_weights():
+    model, x = panels()
+    packed = model.predict(x)
+    state = model.state_dict()
+    assert list(state) == ["0.weight", "0.bias", "1.weight", "1.bias"] and state["1.weight"].shape == (3, 3, 32, 64)
+    np.testing.assert_array_equal(model[1].weight, state["1.weight"])
+    close(model.predict(x), packed, 1e-5)       # with what was unpacked for the state
+    close(model.fuse().predict(x), packed, 1e-5)
+    model.load_state_dict(state | {"1.weight": 2 * state["1.weight"], "1.bias": 2 * state["1.bias"]})
+    close(model.predict(x), 2 * packed, 1e-5)
+    model.fuse()
+    model[1].weight = cdl.Tensor(state["1.weight"])
+    model[1].bias = cdl.Tensor(state["1.bias"])
+    close(model.predict(x), packed, 1e-5)
+    assert [parameter.requires_grad for parameter in model.fuse().unfreeze().parameters()] == 4 * [True]
+
+
+def test_a_fused_model_passes_gradients_other_dtypes_and_copies_on():
+    model, x = panels()
+    other = copy.deepcopy(model)
+    other.state_dict()      # plain
+    grads = []
+    for each in (model, other):
+        t = cdl.Tensor(x, requires_grad=True)
+        (each(t) ** 2).sum().backward()
+        grads.append(t.grad)
+    np.testing.assert_array_equal(grads[0], grads[1])
+    wide = model.predict(x.astype(np.float64)), model(x.astype(np.float64)).numpy()
+    assert wide[1].dtype == np.float64
+    for y in (*wide, copy.deepcopy(model).predict(x), pickle.loads(pickle.dumps(model)).predict(x)):
+        close(y, model.predict(x), 1e-5)
+    assert not isinstance(model[0].__dict__["weight"], cdl.Tensor)      # none of this unpacked it
+    assert repr(model) == repr(other) and model.output_shape((None, 9, 9, 32)) == (None, 7, 7, 64)
+
+
+def test_fuse_keeps_the_weights_that_convolutions_share_one():
+    first, second = (cdl.Conv2D(32, padding="same", in_channels=32) for _ in range(2))
+    second.weight = first.weight
+    model = stack(first, second, shape=(1, 9, 9, 32)).fuse()
+    assert first.weight is second.weight and len(model.parameters()) == 3
 
 
 def test_fuse_wants_sizes():

@@ -4,6 +4,7 @@ Tensors are arrays that can be differentiated; functions work on them and on Num
 parameters; a model is fitted, used, saved and loaded.
 """
 from cdl import data, io, losses, nn, ops, optim, plot
+from cdl._core.bfloat16 import set_precision
 from cdl._core.memory import clear_memory, memory_stats, set_memory_limit
 from cdl._core.tape import no_grad
 from cdl._core.tensor import Tensor
@@ -30,7 +31,8 @@ __all__ = [
     "EarlyStopping", "GradientError", "Model", "Residual", "Sequential", "Tensor", "clear_memory", "conv_output_size",
     "evaluate",
     "fit", "get_num_threads", "gradcheck", "gradient_descent", "he_initialization", "load", "load_digits", "memory_stats",
-    "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "set_winograd", "train_test_split",
+    "no_grad", "orthogonal", "seed", "set_memory_limit", "set_num_threads", "set_precision", "set_winograd",
+    "train_test_split",
     "value_and_grad", "xavier_initialization",
     *losses.__all__, *nn.__all__, *ops.__all__, *optim.__all__,
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 import cdl
-from cdl._core import kernels, threads
+from cdl._core import bfloat16, kernels, threads
 
 __all__ = ["info"]
 
@@ -25,6 +25,7 @@ def info():
         "python": f"{platform.python_version()}, NumPy {np.__version__}",
         "processor": _processor(),
         "kernels": kernels.ISA + ("" if kernels.ISA == kernels.CPU_ISA else f" (the processor has {kernels.CPU_ISA})"),
+        "bfloat16 unit": bfloat16.bfloat16_unit(),
         "threads": str(threads.get_num_threads()),
     }
     for name, value in threads.openmp_info().items():

@@ -10,13 +10,13 @@ transform (winograd) where there are channels enough. Other images of one group 
 what that does not serve window by window (conv_windows).
 """
 cimport cython
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from cdl._core.cast cimport cast
 from cdl._core.conv_phases cimport phases_input
 from cdl._core.conv_rows cimport rows_forward, rows_serve, rows_weights
 from cdl._core.conv_shape cimport FORWARD, INPUT, WEIGHTS, Conv, Finish, Kernel, finish_elements, kernel_of
-from cdl._core.conv_windows cimport FEW_PIXELS, windows_forward, windows_weights
+from cdl._core.conv_windows cimport FEW_PIXELS, PANEL, packed_weights, weight_panel, windows_forward, windows_weights
 from cdl._core.copy cimport contiguous
 from cdl._core.dense cimport act_of, plain, through_activation
 from cdl._core.depthwise cimport depthwise_forward, depthwise_input, depthwise_serves, depthwise_weights
@@ -36,6 +36,9 @@ include "conv_check.pxi"
 cdef enum:
     WHOLE_TILES = 14    # pixels in a row: then even products go by conv_rows, which has 3 to 10 % less to copy
     LARGE_WEIGHTS = 1 << 20     # bytes that come from memory: for few pixels conv_windows reads them as a stream
+    # Weights of fewer channels, or fewer weights, have kernels that read them where they lie (pixels): they are not packed.
+    LEAST_CHANNELS = 8
+    LEAST_WEIGHTS = 1 << 13
 
 
 # --- the choice -------------------------------------------------------------------------------------------------------
@@ -91,11 +94,11 @@ cdef int product_weights(const Conv* c, const char* x, const char* g, char* dw) 
 
 cdef int forward_by_choice(const Conv* c, const Finish* f, const char* x, const char* w, char* y) noexcept nogil:
     cdef Kernel kernel = kernel_of(c, w)
-    if is_product(c) and c.W % WHOLE_TILES != 0 and not is_narrow(c):
+    if not c.packed and is_product(c) and c.W % WHOLE_TILES != 0 and not is_narrow(c):
         return product_forward(c, f, x, w, y)
-    if depthwise_serves(c, FORWARD):
+    if not c.packed and depthwise_serves(c, FORWARD):
         return depthwise_forward(c, f, x, w, y)
-    if pixels_serves(c, FORWARD):
+    if not c.packed and pixels_serves(c, FORWARD):
         return pixels_forward(c, f, x, w, y)
     if winograd_serves(c, FORWARD):
         return winograd_forward(c, f, x, w, y)
@@ -175,6 +178,73 @@ cdef int conv_weights(const Conv* c, const char* x, const char* g, char* dw) exc
     return 0 if size == 0 else convolve(WEIGHTS, c, NULL, x, g, dw)
 
 
+# --- weights packed once ----------------------------------------------------------------------------------------------
+@cython.final
+@cython.no_gc
+cdef class Packed:
+    """The weights of a convolution in the panels that its products read; `conv2d` takes it for w.
+
+    They are there instead of the weights, not besides them: `plain` makes these again. Where a gradient is asked for they
+    are made for the one call.
+    """
+    cdef Tensor w       # of the shape and kind of the weights; its memory is that of the panels
+
+    @property
+    def shape(self):
+        """The shape of the weights, (R, S, C, K)."""
+        return shape_of(self.w)
+
+    @property
+    def dtype(self):
+        """Their dtype."""
+        return self.w.dtype
+
+    def plain(self):
+        """The weights as a Tensor."""
+        return unpack(self.w)
+
+    def __reduce__(self):
+        return packed, (unpack(self.w),)
+
+
+cdef Conv shape_of_weights(Tensor w) noexcept:
+    cdef Conv c
+    memset(&c, 0, sizeof(Conv))
+    c.kind, c.R, c.S, c.C, c.K, c.groups = w.kind, w.dims[0], w.dims[1], w.dims[2], w.dims[3], 1
+    c.packed = True
+    return c
+
+
+def packed(Tensor w not None):
+    """The weights (R, S, C, K) of a convolution of one group as a Packed, or None where it would not use one."""
+    cdef Conv c
+    cdef Kernel kernel
+    cdef Py_ssize_t size
+    cdef Packed p = Packed.__new__(Packed)
+    if w.ndim != 4 or w.dims[3] % PANEL or w.dims[3] == 0 or w.dims[2] < LEAST_CHANNELS or w.size < LEAST_WEIGHTS:
+        return None
+    w = contiguous(w)
+    c = shape_of_weights(w)
+    kernel, size = kernel_of(&c, w.ptr), c.K // PANEL * weight_panel(&c)
+    p.w = new_tensor(w.kind, 1, &size)
+    with nogil:
+        packed_weights(&c, &kernel, 0, p.w.ptr)
+    p.w.ndim, p.w.size = 4, w.size
+    p.w.dims, p.w.steps = w.dims, w.steps
+    return p
+
+
+cdef Tensor unpack(Tensor p):
+    cdef Tensor w = new_tensor(p.kind, 4, p.dims)
+    cdef Conv c = shape_of_weights(p)
+    cdef Py_ssize_t item = ITEMSIZE[p.kind], row, column
+    for row in range(c.R * c.S * c.C):
+        for column in range(c.K // PANEL):
+            memcpy(w.ptr + (row * c.K + column * PANEL) * item, p.ptr + (column * weight_panel(&c) + row * PANEL) * item,
+                   PANEL * item)
+    return w
+
+
 # --- convolution ------------------------------------------------------------------------------------------------------
 @cython.final
 @cython.no_gc
@@ -238,9 +308,11 @@ cdef Tensor apply(Conv* c, Tensor x, Tensor w, Tensor b, Tensor added, int act, 
 
 def conv2d(x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, act=None, added=None, p=None, double q=0.0):
     """act(x * w + b + added); see `cdl.ops.conv2d`."""
-    cdef Tensor tx = as_float(x, "conv2d"), tw = as_float(w, "conv2d"), tb = None, past = None
+    cdef Tensor tx = as_float(x, "conv2d"), tb = None, past = None
+    cdef bint in_panels = type(w) is Packed
+    cdef Tensor tw = (<Packed>w).w if in_panels else as_float(w, "conv2d")
     cdef int kind = max(tx.kind, tw.kind), index
-    cdef bint as_tensor = type(x) is Tensor or type(w) is Tensor or type(b) is Tensor or type(added) is Tensor
+    cdef bint as_tensor = (type(x) is Tensor or type(w) is Tensor or type(b) is Tensor or type(added) is Tensor or in_panels)
     cdef double first
     cdef Conv c
     index = act_of(act, p, "conv2d", &first)
@@ -252,6 +324,11 @@ def conv2d(x, w, b=None, stride=1, padding="valid", dilation=1, groups=1, act=No
         kind = max(kind, past.kind)
     c = shape_for(tx, tw, tb, past, stride, padding, dilation, groups)
     c.kind = kind
+    if in_panels:
+        c.packed = kind == tw.kind and c.groups == 1 and not (
+            recording(tx) or (tb is not None and recording(tb)) or (past is not None and recording(past)))
+        if not c.packed:
+            tw = unpack(tw)
     tx, tw = cast(tx, kind), cast(tw, kind)
     return finish(apply(&c, tx, tw, None if tb is None else cast(tb, kind), None if past is None else cast(past, kind),
                         index, first, q), as_tensor)

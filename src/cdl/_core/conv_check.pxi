@@ -32,6 +32,7 @@ cdef Conv shape_for(Tensor x, Tensor w, Tensor b, Tensor added, stride, padding,
     cdef Conv c
     image_sizes(x, "conv2d")
     kernel_sizes(&c, w, "conv2d")
+    c.packed = False
     c.N, c.H, c.W, c.C, c.groups = x.dims[0], x.dims[1], x.dims[2], x.dims[3], length_of(groups, "conv2d", "groups", 1)
     if c.C % c.groups or c.K % c.groups:
         raise ValueError(f"conv2d: {c.groups} groups do not divide {c.C} channels and {c.K} filters (x is {shape_of(x)}, "
@@ -87,7 +88,7 @@ cdef Conv transposed_shape(Tensor x, Tensor w, stride, padding, output_padding, 
     if w.ndim != 4:
         raise ValueError(f"{who}: w must be (rows, columns, filters / groups, channels), got shape {shape_of(w)}")
     kernel_sizes(&c, w, who)
-    c.groups = length_of(groups, who, "groups", 1)
+    c.groups, c.packed = length_of(groups, who, "groups", 1), False
     c.N, c.P, c.Q, c.C = x.dims[0], x.dims[1], x.dims[2], w.dims[2] * c.groups
     if c.K != x.dims[3]:
         raise ValueError(f"{who}: expected {c.K} channels (w is {shape_of(w)}), got {x.dims[3]} in x of shape {shape_of(x)}")

@@ -103,7 +103,8 @@ cdef void rows_task(void* job, size_t task) noexcept nogil:
                                 j.frame.start + (row // c.P * j.frame.image + row % c.P * j.frame.row) * item,
                                 j.frame.pixel, 1, j.frame.segment, j.packed + column // PANEL * j.panel * item, j.panel,
                                 z + (row // c.P * j.place.image + row % c.P * j.place.row + column) * item, j.place.pixel,
-                                NULL if f.bias == NULL else f.bias + column * item, 0, j.stream)
+                                NULL if f.bias == NULL else f.bias + column * item, 0, j.stream,
+                                NULL if f.added == NULL else f.added + (row * c.Q * c.K + column) * item)
             if more and width == c.K:
                 finish_elements(c.kind, f, j.y, row * c.Q * c.K, c.Q * c.K)
             elif more:
@@ -117,11 +118,11 @@ cdef int rows_forward(const Conv* c, const Kernel* w, const Finish* f, const cha
     cdef Rows j
     cdef int threads
     cdef Py_ssize_t item = ITEMSIZE[c.kind], lines = c.N * c.P, wanted, across = 1
-    cdef char* packed = packed_weights(c, w, 0, NULL)
-    if packed == NULL or put_in_frame(&j.frame, c, x) < 0:
+    cdef char* packed = NULL if c.packed else packed_weights(c, w, 0, NULL)
+    if (packed == NULL and not c.packed) or put_in_frame(&j.frame, c, x) < 0:
         pool_free(packed)
         return -1
-    j.c, j.finish, j.y, j.packed, j.panel = c, f, y, packed, weight_panel(c)
+    j.c, j.finish, j.y, j.packed, j.panel = c, f, y, w.w if c.packed else packed, weight_panel(c)
     j.place = place[0] if place != NULL else Place(c.P * c.Q * c.K, c.Q * c.K, c.K)
     threads = threads_for(product_microseconds(c))
     wanted = 4 * threads if threads > 1 else 1
@@ -168,7 +169,7 @@ cdef void weights_task(void* job, size_t task) noexcept nogil:
             K[c.kind].conv_rows(m, n, lines, c.Q, j.frame.start + (image * j.frame.image + (line - image * c.P) * j.frame.row
                                                                    + r * j.frame.segment + i) * item,
                                 1, j.frame.pixel, j.frame.row, packed, panel,
-                                j.dw + ((r * run + i) * c.K + column) * item, c.K, NULL, line > 0, 0)
+                                j.dw + ((r * run + i) * c.K + column) * item, c.K, NULL, line > 0, 0, NULL)
         line += lines
     pool_free(packed)
 

@@ -14,6 +14,7 @@ ctypedef struct Conv:
     Py_ssize_t stride_h, stride_w, dilation_h, dilation_w
     Py_ssize_t top, bottom, left, right         # rows and columns of zeros around the image; < 0 where some are skipped
     Py_ssize_t groups
+    bint packed                                 # does w lie in panels, as packed_weights makes them? Of forwards alone
 
 # Where the weight (r, s, c, k) of a group lies: w (R, S, C / groups, K) as it is, or turned round and transposed.
 ctypedef struct Kernel:

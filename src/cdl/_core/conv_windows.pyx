@@ -12,6 +12,9 @@ from cdl._core.sizes cimport ceil_div, even_part
 from cdl._core.tensor cimport ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
 
+cdef extern from "gemm.h" nogil:
+    const Py_ssize_t FEW_ROWS "CDL_GEMM_FEW_ROWS"
+
 cdef enum:
     WINDOW_BYTES = 1 << 19      # of a block of windows: a quarter of an L2 of 2 MB
     CHUNK_BYTES = 4096          # of one window that is taken at a time
@@ -82,7 +85,7 @@ cdef void times_weights(const Product* j, const char* windows, Py_ssize_t stride
             z = j.finish.z + j.column * item
         if j.finish.bias != NULL and p == 0:
             bias = j.finish.bias + (j.column + column) * item
-        if last and (j.finish.act >= 0 or j.finish.added != NULL):
+        if last and m > FEW_ROWS and (j.finish.act >= 0 or j.finish.added != NULL):
             rows = FINISHED_ROWS
     while done < m:
         rows = min(rows, m - done)
@@ -135,6 +138,8 @@ cdef int multiply_windows(Product* j) noexcept nogil:
         j.group = SLAB_COLUMNS
         most = min(most, max(SLAB_BYTES // (min(j.n, j.group) * item), 8))
     j.chunk = even_part(j.k, most, 1)
+    if j.packed != NULL and j.pixels <= FEW_ROWS:
+        j.group = j.n       # from memory, while others are multiplied
     j.rows = even_part(j.pixels, max(WINDOW_BYTES // (j.chunk * item), ROWS), ROWS)
     j.columns = j.n
     if ceil_div(j.pixels, j.rows) < wanted:
@@ -207,6 +212,9 @@ cdef int windows_forward(const Conv* c, const Kernel* w, const Finish* f, const 
         j.window, j.column, j.y = windows_of(c, group), group * j.n, y + group * j.n * item
         if j.k == 0:
             fill_rows(&j)
+        elif c.packed:
+            j.packed = w.w
+            multiply_windows(&j)
         elif (j.pixels < FEW_PIXELS and w.k_step == 1 and w.s_step == inputs * w.c_step and w.r_step == c.S * w.s_step):
             j.w = w.w + group * w.group_step * item
             multiply_windows(&j)

@@ -139,7 +139,7 @@ cdef class DenseNode(Node):
         Node.release(self)
 
 
-cdef inline Py_ssize_t rows_of(Tensor x) noexcept:
+cdef Py_ssize_t rows_of(Tensor x) noexcept:
     cdef Py_ssize_t rows = 1
     cdef int i
     for i in range(x.ndim - 1):

@@ -13,8 +13,10 @@ Threads get blocks of rows and columns, never parts of k: an element is the same
 """
 import os
 
+from cdl._core.bfloat16 cimport bf16_gemm, bf16_serves
 from cdl._core.kernels cimport BINARY_ADD, K
 from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.product cimport Batch, Gemm, activate
 from cdl._core.sizes cimport ceil_div, even_part
 from cdl._core.tensor cimport F32, ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
@@ -70,21 +72,6 @@ cdef double gemm_microseconds(const Gemm* g) noexcept nogil:
     # 100 (50) flops a nanosecond, or reading b at 40 bytes a nanosecond where few rows share it
     cdef double flops = 2.0 * g.m * g.n * g.k * ITEMSIZE[g.kind] / 4, read = <double>g.k * g.n * ITEMSIZE[g.kind]
     return flops * 1e-5 + read * 2.5e-5 + <double>g.m * g.n * 1e-4
-
-
-cdef void activate(const Gemm* g, Py_ssize_t i, Py_ssize_t j, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """c = act(z) on one block, while it is in the cache."""
-    cdef Py_ssize_t item = ITEMSIZE[g.kind], step = g.c_row * item, start = i * step + j * item
-    cdef char* c = g.c + start
-    cdef const char* z = (g.z if g.z != NULL else g.c) + start
-    if columns == g.c_row:
-        columns *= rows
-        rows = 1
-    while rows > 0:
-        K[g.kind].unary_forward[g.act](z, c, columns, g.p, g.q)
-        z += step
-        c += step
-        rows -= 1
 
 
 cdef void dot_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
@@ -322,6 +309,8 @@ cdef int gemm(const Gemm* g) noexcept nogil:
         return matrix_vector(g)
     if g.n == 1 and g.m == 1 and g.a_col == 1 and g.b_row == 1:
         return inner(g)
+    if bf16_serves(g):
+        return bf16_gemm(g)
     plan.g = g[0]
     choose(&plan)
     microseconds = gemm_microseconds(g)

@@ -6,6 +6,10 @@ cdef extern from "kernels.h" nogil:
     enum: CDL_BINARY_COUNT
     enum: CDL_LOSS_COUNT
     enum: CDL_ISA_COUNT
+    int cdl_cpu_bf16_unit()
+    enum: BF16_FLOATS "CDL_BF16_FLOATS"
+    enum: BF16_PAIRS "CDL_BF16_PAIRS"
+    enum: BF16_TILES "CDL_BF16_TILES"
     # The ops that the floors below the families use by name.
     enum: BINARY_ADD "CDL_BINARY_add"
     enum: BINARY_SUBTRACT "CDL_BINARY_subtract"
@@ -55,6 +59,21 @@ cdef extern from "kernels.h" nogil:
         size_t height, width, channels, count, across
         Py_ssize_t top, left
 
+    ctypedef struct cdl_cell:
+        size_t rows, units, row, gate, width
+        void* gates
+        void* dgates
+        const void* h_prev
+        const void* c_prev
+        void* h
+        void* c
+        void* y
+        const int64_t* place
+        const void* g
+        const void* reset
+        void* dh
+        void* dc
+        int variant
     ctypedef struct cdl_scores:
         size_t keys
         Py_ssize_t s_row, visible
@@ -90,6 +109,12 @@ cdef extern from "kernels.h" nogil:
         void (*gemm_inner)(size_t k, const void* a, const void* b, void* sum) noexcept nogil
         void (*gemm_pack)(size_t rows, size_t columns, const void* source, Py_ssize_t row, Py_ssize_t column,
                           void* target, Py_ssize_t target_row, size_t panel) noexcept nogil
+        void (*bf16_rows)(size_t rows, size_t k, const void* source, Py_ssize_t row, Py_ssize_t column, void* target,
+                          size_t count, size_t target_row) noexcept nogil
+        void (*bf16_panels)(size_t k, size_t columns, const void* source, Py_ssize_t row, void* target,
+                            size_t count) noexcept nogil
+        void (*bf16_product)(int unit, size_t m, size_t n, size_t count, const void* a, size_t a_row, const void* b,
+                             void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
         void (*softmax_forward)(const void* x, void* y, size_t rows, size_t n, int stream) noexcept nogil
         void (*softmax_backward)(const void* y, const void* g, void* dx, size_t rows, size_t n,
                                  int stream) noexcept nogil
@@ -176,7 +201,7 @@ cdef extern from "kernels.h" nogil:
                              void* target, Py_ssize_t target_row) noexcept nogil
         void (*conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                           Py_ssize_t a_segment, const void* b, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
-                          int accumulate, int stream) noexcept nogil
+                          int accumulate, int stream, const void* ahead) noexcept nogil
         void (*resize_forward)(const void* top, const void* bottom, double weight, const int64_t* low,
                                const double* share, void* y, size_t Q, size_t last, size_t C) noexcept nogil
         void (*resize_backward)(const void* g, double weight, const int64_t* low, const double* share, void* dx, size_t Q,
@@ -230,6 +255,14 @@ cdef extern from "kernels.h" nogil:
                                Py_ssize_t x_tap, Py_ssize_t x_plane, size_t n, size_t filters) noexcept nogil
         void (*planes_split)(const void* x, void* planes, size_t rows, size_t n, size_t channels, Py_ssize_t x_row,
                              Py_ssize_t row, Py_ssize_t plane) noexcept nogil
+        void (*lstm_forward)(const cdl_cell* s) noexcept nogil
+        void (*lstm_backward)(const cdl_cell* s) noexcept nogil
+        void (*gru_reset)(const cdl_cell* s) noexcept nogil
+        void (*gru_forward)(const cdl_cell* s) noexcept nogil
+        void (*gru_backward)(const cdl_cell* s) noexcept nogil
+        void (*gru_reset_backward)(const cdl_cell* s) noexcept nogil
+        void (*rnn_forward)(const cdl_cell* s) noexcept nogil
+        void (*rnn_backward)(const cdl_cell* s) noexcept nogil
         void (*attention_softmax)(const cdl_scores* t, void* s, size_t rows, void* top, void* sum, void* o,
                                   Py_ssize_t o_row, size_t n) noexcept nogil
         void (*attention_divide)(void* o, Py_ssize_t o_row, size_t rows, size_t n, const void* top, void* sum) noexcept nogil

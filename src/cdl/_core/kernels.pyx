@@ -23,6 +23,7 @@ def _choose(cap):
 _level = _choose(os.environ.get("CDL_ISA"))
 ISA = ISAS[_level]
 CPU_ISA = ISAS[cdl_cpu_isa()]
+BF16_UNIT = cdl_cpu_bf16_unit() if ISA == CPU_ISA else 0    # what the system allows of it: bfloat16.pyx
 K[0] = cdl_kernel_table(0, _level)
 K[1] = cdl_kernel_table(1, _level)
 UNARY_SAVED = cdl_unary_saved

@@ -13,15 +13,13 @@ Every element of a product is one chain of multiply-adds over the channels (or t
 blocks nor the number of threads changes a bit.
 """
 from cdl._core.conv_shape cimport FORWARD, INPUT, Conv, Finish, finish_elements
+from cdl._core.conv_windows cimport PANEL, weight_panel
 from cdl._core.kernels cimport K, cdl_tiles
 from cdl._core.memory cimport pool_alloc, pool_free
 from cdl._core.sizes cimport ceil_div, even_part
 from cdl._core.tensor cimport ITEMSIZE
 from cdl._core.threads cimport parallel_for, threads_for
 
-
-cdef extern from "gemm.h" nogil:
-    const Py_ssize_t PANEL "CDL_GEMM_PANEL"
 
 cdef enum:
     POINTS = 36
@@ -51,6 +49,7 @@ cdef struct Job:
     const char* x
     const char* w               # its first tap
     Py_ssize_t tap, w_row, w_column     # steps from tap to tap, along the depth, and along the columns
+    Py_ssize_t panel            # to the next PANEL columns
     char* y                     # the convolution and its bias: where f has a z, that
     char* out
     const Finish* f
@@ -80,9 +79,11 @@ cdef void transform_slice(const Job* j, Py_ssize_t column, Py_ssize_t d, char* s
     """Columns from `column` and depth from `d` on of the filter; scratch (9, chunk, width) where it is transposed."""
     cdef Py_ssize_t item = ITEMSIZE[j.kind], depth = min(j.chunk, j.depth - d), n = min(j.width, j.columns - column), i
     cdef Py_ssize_t plane = plane_of(j.kind, j.chunk, j.width)
-    cdef const char* w = j.w + (d * j.w_row + column * j.w_column) * item
+    cdef const char* w = j.w + (d * j.w_row + column // PANEL * j.panel) * item
     if j.w_column == 1:
-        K[j.kind].winograd_filter(depth, n, w, j.tap, j.w_row, u, plane, j.width)
+        for i in range(ceil_div(n, PANEL)):
+            K[j.kind].winograd_filter(depth, min(n - i * PANEL, PANEL), w + i * j.panel * item, j.tap, j.w_row,
+                                      u + i * PANEL * item, plane, j.width)
         return
     for i in range(9):
         K[j.kind].gemm_pack(depth, n, w + i * j.tap * item, j.w_row, j.w_column, scratch + i * depth * j.width * item,
@@ -205,7 +206,9 @@ cdef int winograd_forward(const Conv* c, const Finish* f, const char* x, const c
     j.source = tiles_of(c.H, c.W, c.C, down, across, c.top, c.left)
     j.target = tiles_of(c.P, c.Q, c.K, down, across, 0, 0)
     j.x, j.w, j.y, j.out, j.f = x, w, f.z if f.z != NULL else y, y, f
-    j.tap, j.w_row, j.w_column = c.C * c.K, c.K, 1
+    j.tap, j.w_row, j.w_column, j.panel = c.C * c.K, c.K, 1, PANEL
+    if c.packed:
+        j.tap, j.w_row, j.panel = c.C * PANEL, PANEL, weight_panel(c)
     return convolve(&j)
 
 
@@ -219,7 +222,7 @@ cdef int winograd_input(const Conv* c, const char* g, const char* w, char* dx) n
     j.source = tiles_of(c.P, c.Q, c.K, down, across, 2 - c.top, 2 - c.left)
     j.target = tiles_of(c.H, c.W, c.C, down, across, 0, 0)
     j.x, j.w, j.y, j.out, j.f = g, w + 8 * c.C * c.K * ITEMSIZE[c.kind], dx, dx, &f
-    j.tap, j.w_row, j.w_column = -c.C * c.K, 1, c.K
+    j.tap, j.w_row, j.w_column, j.panel = -c.C * c.K, 1, c.K, PANEL * c.K
     return convolve(&j)
 
 

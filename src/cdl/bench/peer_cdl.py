@@ -19,6 +19,10 @@ from .images_cdl import upsample_grad as upsample_grad
 from .networks_cdl import network_epoch as network_epoch
 from .networks_cdl import network_predict as network_predict
 from .networks_cdl import network_step as network_step
+from .recurrent_cdl import cell_step as cell_step
+from .recurrent_cdl import char_step as char_step
+from .recurrent_cdl import recurrent as recurrent
+from .recurrent_cdl import recurrent_grad as recurrent_grad
 from .reference_augment import MEAN, STD
 from .rows import IDIOMS
 from .transformers_cdl import transformer_predict as transformer_predict

@@ -18,6 +18,10 @@ from .peer_jax_call import adam_update, call, fresh
 from .peer_jax_networks import network_epoch as network_epoch
 from .peer_jax_networks import network_predict as network_predict
 from .peer_jax_networks import network_step as network_step
+from .peer_jax_recurrent import cell_step as cell_step
+from .peer_jax_recurrent import char_step as char_step
+from .peer_jax_recurrent import recurrent as recurrent
+from .peer_jax_recurrent import recurrent_grad as recurrent_grad
 from .peer_jax_transformers import transformer_predict as transformer_predict
 from .peer_jax_transformers import transformer_step as transformer_step
 from .peer_jax_transformers import transformer_token as transformer_token

@@ -10,6 +10,9 @@ from .images_numpy import conv_grad as conv_grad
 from .images_numpy import image_norm_grad as image_norm_grad
 from .images_numpy import pool_grad as pool_grad
 from .images_numpy import upsample_grad as upsample_grad
+from .recurrent_numpy import cell_step as cell_step
+from .recurrent_numpy import recurrent as recurrent
+from .recurrent_numpy import recurrent_grad as recurrent_grad
 from .reference_augment import GREY, MEAN, STD, factors, places, triangles
 from .rows import IDIOMS
 

@@ -95,6 +95,39 @@ def network_predict(d):
     return run, run
 
 
+def _recurrent(d, x, states=()):
+    from .peer_onnx_recurrent import model
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = _threads, 1
+    cell = getattr(d, "cell", "lstm")
+    return ort.InferenceSession(model(cell, d.weights, x.shape, states), options, providers=["CPUExecutionProvider"])
+
+
+def recurrent(d):
+    """One node; time is the first axis."""
+    from .peer_onnx_recurrent import inputs
+
+    x = inputs(d)
+    session = _recurrent(d, x)
+
+    def run():
+        return session.run(None, {"x": x})[0]
+
+    return run, lambda: [run()[:, 0].transpose(1, 0, 2)]
+
+
+def cell_step(d):
+    """The LSTM node over one step, with states in and out."""
+    given = {"x": d.x[None], "h0": d.h[None], "c0": d.c[None]}
+    session = _recurrent(d, given["x"], ("h0", "c0"))
+
+    def run():
+        return session.run(("h1", "c1"), given)
+
+    return run, lambda: [a[0] for a in run()]
+
+
 def _transformer(d, scored):
     from .peer_onnx_transformers import inputs, model
 

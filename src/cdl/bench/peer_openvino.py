@@ -38,6 +38,42 @@ def conv(d):
     return run, lambda: [run()[0].transpose(0, 2, 3, 1)]
 
 
+def _recurrent(cell, d, given):
+    """A request of the ONNX graph of one node; the arrays are its inputs' memory."""
+    from .peer_onnx_recurrent import model
+
+    options = {"INFERENCE_NUM_THREADS": _threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    graph = model(cell, d.weights, given["x"].shape, tuple(name for name in given if name != "x"))
+    request = ov.Core().compile_model(ov.Core().read_model(graph), "CPU", options).create_infer_request()
+    for name, array in given.items():
+        request.set_tensor(name, ov.Tensor(array, shared_memory=True))
+    return request
+
+
+def recurrent(d):
+    """One node; time is the first axis."""
+    from .peer_onnx_recurrent import inputs
+
+    given = {"x": inputs(d)}
+    request = _recurrent(d.cell, d, given)
+
+    def run(_kept=given):
+        return request.infer()[0]
+
+    return run, lambda: [run()[:, 0].transpose(1, 0, 2)]
+
+
+def cell_step(d):
+    """The LSTM node over one step, with states in and out."""
+    given = {"x": d.x[None].copy(), "h0": d.h[None].copy(), "c0": d.c[None].copy()}
+    request = _recurrent("lstm", d, given)
+
+    def run(_kept=given):
+        return request.infer()
+
+    return run, lambda: [run()[1][0], run()[2][0]]
+
+
 def network_predict(d):
     """The ONNX graph; images are (N, C, H, W) outside."""
     from .peer_onnx_networks import model

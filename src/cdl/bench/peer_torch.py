@@ -18,6 +18,10 @@ from .images_torch import upsample_grad as upsample_grad
 from .peer_torch_networks import network_epoch as network_epoch
 from .peer_torch_networks import network_predict as network_predict
 from .peer_torch_networks import network_step as network_step
+from .peer_torch_recurrent import cell_step as cell_step
+from .peer_torch_recurrent import char_step as char_step
+from .peer_torch_recurrent import recurrent as recurrent
+from .peer_torch_recurrent import recurrent_grad as recurrent_grad
 from .peer_torch_transformers import transformer_predict as transformer_predict
 from .peer_torch_transformers import transformer_step as transformer_step
 from .peer_torch_transformers import transformer_token as transformer_token

@@ -20,6 +20,10 @@ from .reference_loss import loss_and_slope
 from .reference_networks import network_epoch as network_epoch
 from .reference_networks import network_predict as network_predict
 from .reference_networks import network_step as network_step
+from .reference_recurrent import cell_step as cell_step
+from .reference_recurrent import char_step as char_step
+from .reference_recurrent import recurrent as recurrent
+from .reference_recurrent import recurrent_grad as recurrent_grad
 from .reference_transformer import transformer_predict as transformer_predict
 from .reference_transformer import transformer_step as transformer_step
 from .reference_transformer import transformer_token as transformer_token

@@ -120,6 +120,27 @@ NETWORKS = [
 ]
 
 
+def _recurrent(cell, t, n, units, **goals):
+    """Forward, and forward + backward with the gradients of the input and of all weights: twice the forward's work."""
+    flop = 2.0 * t * n * 2 * units * units * {"rnn": 1, "lstm": 4, "gru": 3}[cell]
+    name = f"{cell.upper()} T{t} batch {n} h{units}"
+    both = goals.pop("both")
+    return [Row("recurrent", name + " forward", "recurrent", (cell, t, n, units), flop=flop, **goals),
+            Row("recurrent", name + " forward + backward", "recurrent_grad", (cell, t, n, units), flop=3 * flop, **both)]
+
+
+RECURRENT = [
+    *(row for cell, share, back in (("lstm", 0.9, 0.85), ("gru", 0.85, 0.85), ("rnn", 0.8, 0.8))
+      for sizes in ((50, 32, 256), (100, 64, 512))
+      for row in _recurrent(cell, *sizes, peak=(share,), both={"peak": (back,)})),
+    *(row for cell in ("lstm", "gru") for row in _recurrent(cell, 50, 1, 256, ratio=1.3, both={"ratio": 2.0})),
+    Row("recurrent", "LSTM cell step h128 batch 1", "cell_step", (128,), micros=5, threads=(1,)),
+    # Sums of 3,200 rows after 100 steps of two layers: 1e-3 is what float32 leaves of them.
+    Row("recurrent", "char LSTM training step, 2 layers of 256, T100, batch 32", "char_step", (2, 256, 100, 32), ratio=1.3,
+        flop=3 * 2.0 * 100 * 32 * (4 * 256 * (96 + 3 * 256) + 256 * 96), tolerance=1e-3),
+]
+
+
 def _transformer_flop(layers, width, tokens, length, seen):
     """Of `length` positions that see `seen` each on average: two for each weight but the table's, and for each product."""
     return 2.0 * length * (12 * layers * width**2 + tokens * width + 2 * layers * seen * width)
@@ -255,6 +276,7 @@ ROWS = [
     *CONVOLUTIONS,
     *IMAGES,
     *NETWORKS,
+    *RECURRENT,
     *TRANSFORMERS,
     *ATTENTION,
     # What training is fed with: a step of ResNet-18 on 32 images of 32 × 32 takes some 100 ms on one thread.

@@ -1,17 +1,21 @@
 """Weights as torch lays them: which axis is where, and how its files are told from cdl's own.
 
 torch keeps the output channels of a convolution first, (K, C, R, S) where cdl has (R, S, C, K), and those of a dense layer
-too, (out, in). Images lie channels first, so that a dense layer after a Flatten reads C, H, W where here it reads H, W, C.
+and of a
+recurrent one too, (out, in). Images lie channels first, so that a dense layer after a Flatten reads C, H, W where here it reads
+H, W, C.
 """
 import numpy as np
 
-from cdl.nn import Conv1D, Conv2D, ConvTranspose2D, Dense, Flatten
+from cdl.nn import GRU, LSTM, RNN, Conv1D, Conv2D, ConvTranspose2D, Dense, Flatten, GRUCell, LSTMCell, RNNCell
 from cdl.nn.layer import misfits_of
 
 __all__ = ["from_torch"]
 
 # How the axes of torch's weight are taken to make the one of a layer here.
 _AXES = {Conv1D: (2, 1, 0), Conv2D: (2, 3, 1, 0), ConvTranspose2D: (2, 3, 1, 0), Dense: (1, 0)}
+# Layers with several weights, all of them (out, in) in torch; their names begin so.
+_MATRICES, _MATRIX = (GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell), "weight_"
 # What torch's BatchNorm counts, and nothing here needs.
 _COUNTER = "num_batches_tracked"
 
@@ -22,6 +26,8 @@ class _Place:
     def __init__(self, layer, name, tensor):
         self.here = tensor.shape
         self.axes = _AXES.get(type(layer)) if name == "weight" else None
+        if isinstance(layer, _MATRICES) and name.startswith(_MATRIX):
+            self.axes = (1, 0)
         self.image = getattr(layer, "flattened", None) if name == "weight" else None
 
     @property

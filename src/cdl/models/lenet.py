@@ -74,12 +74,12 @@ class LeNet5(Model):
         self.fc3 = Dense(classes, in_features=84, rng=like["rng"])
 
     def forward(self, x):
-        if x.ndim == 4 and x.shape[1:] != self._image_shape:
+        if x.shape[1:] != self._image_shape and x.ndim == 4:
             raise ValueError(f"LeNet5: expected images {self._image_shape}, got x of shape {tuple(x.shape)}; give image_shape= "
                              "for another size")
-        x = self.pool1(self.conv1(x))
-        x = self.pool2(self.conv2(x))
-        return self.fc3(self.fc2(self.fc1(self.flatten(x))))
+        x = self.pool1.forward(self.conv1.forward(x))
+        x = self.pool2.forward(self.conv2.forward(x))
+        return self.fc3.forward(self.fc2.forward(self.fc1.forward(self.flatten.forward(x))))
 
     def output_shape(self, input_shape):
         return (input_shape[0], self.classes)

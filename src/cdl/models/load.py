@@ -59,6 +59,8 @@ def load(path):
         with no_draws(sum(array.size for array in state.values())):
             model = _make(description, [])
         model.load_state_dict(state)
+        if model.fused_hint():
+            model.fuse()    # packs the weights
     except (KeyError, TypeError, ValueError, RuntimeError, RecursionError, MemoryError) as error:
         raise FileFormatError(f"{path}: the description does not fit the weights: {error}") from None
     model.extra = extra

@@ -2,11 +2,12 @@
 import numpy as np
 
 from cdl._core.check import positive_integer
-from cdl._core.conv import conv2d, conv_transpose2d, convolved_shape, transposed_output_shape
+from cdl._core.conv import conv2d, conv_transpose2d, convolved_shape, packed, transposed_output_shape
 from cdl._core.tensor import Tensor
 from cdl.init import check_initializer, initialize
 from cdl.nn.activation import FUSED, HALVING, ROWWISE, check_activation
 from cdl.nn.layer import Layer
+from cdl.nn.packing import PacksWeight
 from cdl.ops.conv import across, conv1d
 
 __all__ = ["Conv1D", "Conv2D", "ConvTranspose2D"]
@@ -58,7 +59,7 @@ class _Conv(Layer):
     def output_shape(self, input_shape):
         shape = tuple(input_shape)
         self._check_axes(shape)
-        if self.weight is not None and shape[-1] not in (None, self.in_channels):
+        if self.in_channels is not None and shape[-1] not in (None, self.in_channels):
             raise self._misfit(shape)
         if self._axes == 2:
             return self._image_shape(shape)
@@ -105,7 +106,8 @@ class _Conv(Layer):
     @property
     def in_channels(self):
         """The number of input channels, or None before it is known."""
-        return None if self.weight is None else self.weight.shape[-2] * self.groups
+        weight = self.__dict__["weight"]    # as it is held: to be told its shape it need not be unpacked
+        return None if weight is None else weight.shape[-2] * self.groups
 
     def _refuse(self, error, x):
         """An error of the op, told as this layer's."""
@@ -115,7 +117,7 @@ class _Conv(Layer):
         return type(error)(f"{type(self).__name__}: {str(error).partition(': ')[2]}")
 
     def _is_built(self):
-        return self.weight is not None
+        return self.in_channels is not None
 
     def config(self):
         config = {"filters": self.filters, "kernel_size": self.kernel_size, "stride": self.stride, "padding": self.padding}
@@ -124,7 +126,7 @@ class _Conv(Layer):
                 config[name] = getattr(self, name)
         if isinstance(self._initializer, (str, float, int)):    # a function has no place in a file; the weights have
             config["kernel_initializer"] = self._initializer
-        if self.weight is not None:
+        if self.in_channels is not None:
             config["in_channels"] = self.in_channels
         return config
 
@@ -134,7 +136,7 @@ def _as_tuples(padding):
     return tuple(_as_tuples(item) for item in padding) if isinstance(padding, (tuple, list)) else padding
 
 
-class Conv2D(_Conv):
+class Conv2D(PacksWeight, _Conv):
     """activation(x * weight + bias): a convolution of images.
 
     Parameters
@@ -191,15 +193,26 @@ class Conv2D(_Conv):
         super().__init__(filters, kernel_size, stride, padding, dilation, groups, activation, use_bias, in_channels,
                          kernel_initializer, rng)
 
+    def pack(self):
+        """Hold the weight in the panels that inference reads, instead of the plain one, if this convolution reads panels."""
+        if self.groups == 1:
+            self.__dict__["weight"] = packed(self.weight) or self.weight
+
     def forward(self, x, added=None):
         """activation(x * weight + bias + added); `added`, of the output's shape, is the shortcut of a residual block."""
-        if self.weight is None:
+        y = self.with_activation(x, self._fused, added)
+        return y if self._rowwise is None else self._rowwise(y)
+
+    def with_activation(self, x, act, added=None):
+        """act(x * weight + bias + added), whatever the layer's own activation."""
+        weight = self.__dict__["weight"]
+        if weight is None:
             self.build(np.shape(x))
+            weight = self.weight
         try:
-            y = conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups, self._fused, added)
+            return conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation, self.groups, act, added)
         except ValueError as error:
             raise self._refuse(error, x) from None
-        return y if self._rowwise is None else self._rowwise(y)
 
 
 class Conv1D(_Conv):

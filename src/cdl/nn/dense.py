@@ -1,17 +1,23 @@
 """The fully connected layer."""
 import numpy as np
 
+from cdl._core.bfloat16 import get_precision
 from cdl._core.check import positive_integer
 from cdl._core.dense import dense
+from cdl._core.halves import Halves, dense_of_halves, halves
 from cdl._core.tensor import Tensor
 from cdl.init import check_initializer, initialize
 from cdl.nn.activation import FUSED, HALVING, ROWWISE, check_activation
 from cdl.nn.layer import Layer
+from cdl.nn.packing import PacksWeight
 
 __all__ = ["Dense"]
 
+# Weights of fewer inputs or outputs are filled up to this when they are held as bfloat16, and gain nothing.
+_LEAST_HALVES = 32
 
-class Dense(Layer):
+
+class Dense(PacksWeight, Layer):
     """activation(x @ weight + bias) over the last axis.
 
     Parameters
@@ -90,17 +96,25 @@ class Dense(Layer):
             self.bias = Tensor([0.0] * self.units, "float32", requires_grad=True)
 
     def forward(self, x):
-        if self.weight is None:
+        weight = self.__dict__["weight"]    # as it is held
+        if weight is None:
             self.build(np.shape(x))
+            weight = self.weight
+        product = dense_of_halves if type(weight) is Halves else dense
         if self._rowwise is not None:
-            return self._rowwise(dense(x, self.weight, self.bias))
-        return dense(x, self.weight, self.bias, self._fused)
+            return self._rowwise(product(x, weight, self.bias))
+        return product(x, weight, self.bias, self._fused)
+
+    def pack(self):
+        """After set_precision("bfloat16"): hold the weight so, packed for inference, instead of the plain one."""
+        if get_precision() == "bfloat16" and self.weight.dtype == np.float32 and min(self.weight.shape) >= _LEAST_HALVES:
+            self.__dict__["weight"] = halves(self.weight)
 
     def output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
 
     def _is_built(self):
-        return self.weight is not None
+        return self.__dict__["weight"] is not None
 
     def config(self):
         config = {"units": self.units, "activation": self.activation}
@@ -108,6 +122,6 @@ class Dense(Layer):
             config["use_bias"] = False
         if isinstance(self._initializer, (str, float, int)):    # a function has no place in a file; the weights have
             config["kernel_initializer"] = self._initializer
-        if self.weight is not None:
-            config["in_features"] = self.weight.shape[0]
+        if self._is_built():
+            config["in_features"] = self.__dict__["weight"].shape[0]
         return config

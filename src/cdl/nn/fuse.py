@@ -10,7 +10,6 @@ from cdl.nn.conv import Conv1D, Conv2D, ConvTranspose2D
 from cdl.nn.dense import Dense
 from cdl.nn.layer import Layer
 from cdl.nn.norm import BatchNorm
-from cdl.ops.conv import conv2d
 
 __all__ = ["Folded", "conv_norm", "fuse"]
 
@@ -66,7 +65,7 @@ def conv_norm(conv, norm, x, added=None):
     (2, 8, 8, 4)
     """
     if type(norm) is Folded and type(conv) is Conv2D and conv.activation is None:
-        return conv2d(x, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups, norm.activation, added)
+        return conv.with_activation(x, norm.activation, added)
     return norm.forward(conv.forward(x), added=added)
 
 
@@ -84,8 +83,13 @@ def fuse(layer):
 
     for inner in reversed(list(layer.layers_inside())):     # what is inside first
         inner.fuse_parts(absorb, fold)
+    layer.freeze()
+    owners = Counter(id(tensor) for *_, tensor in layer.tensor_places())
+    for inner in list(layer.layers_inside()):
+        if type(inner) in (Conv2D, Dense) and owners[id(inner.weight)] == 1:    # what layers share stays one Tensor
+            inner.pack()
     clear_memory()      # that of the weights there were: as much again as the model takes
-    return layer.freeze()
+    return layer
 
 
 def _absorb(first, then):

@@ -7,6 +7,7 @@ import numpy as np
 
 from cdl._core.tape import is_inferring, no_grad
 from cdl._core.tensor import Tensor
+from cdl.nn.packing import PACKED
 
 
 class Layer:
@@ -132,6 +133,11 @@ class Layer:
         """
         return _each_once(tensor for _, tensor in self.named_parameters())
 
+    def parameter_dtype(self):
+        """The dtype of the first parameter, as it is held (nothing is unpacked for it); None if there is none yet."""
+        return next((held.dtype for layer in self.layers_inside() for name, held in layer._parts((Tensor, *PACKED))
+                     if not layer.is_buffer(name, held)), None)
+
     @property
     def built(self):
         """Whether every layer inside has its parameters."""
@@ -210,6 +216,11 @@ class Layer:
         and an activation that follows is computed in the same pass: in a Sequential by the order of its layers, in a
         class of your own for the pairs that it names in `chains`. A layer that is used in several places stays as it is.
         The model is frozen then, and its state has other names: save before what is to be trained on.
+
+        Weights of convolutions are held packed for inference, in place of the plain ones; after
+        ``cdl.set_precision("bfloat16")`` those of dense layers too, rounded, in half the memory. Whoever reads, counts or sets
+        them (`weight`, `parameters`, `state_dict`, `load_state_dict`, `save`, `summary`) unpacks them, which costs the model
+        some speed until `fuse` is called again.
 
         Raises
         ------

@@ -174,7 +174,9 @@ class Flatten(Layer):
 
     def forward(self, x):
         shape = x.shape if type(x) is Tensor else np.shape(x)   # np.shape of a Tensor goes through its protocol: 1.4 µs
-        return reshape(x, (shape[0], prod(shape[1:])) if shape else self.output_shape(shape))
+        if shape and 0 not in shape:
+            return reshape(x, (shape[0], -1))
+        return reshape(x, self.output_shape(shape))
 
     def output_shape(self, input_shape):
         if not input_shape:

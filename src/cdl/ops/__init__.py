@@ -10,6 +10,7 @@ from cdl.ops import dropout as _dropout
 from cdl.ops import einsum as _einsum
 from cdl.ops import norm as _norm
 from cdl.ops import pool as _pool
+from cdl.ops import recurrent as _recurrent
 from cdl.ops import resize as _resize
 from cdl.ops import softmax as _softmax
 from cdl.ops.activation import *
@@ -24,6 +25,7 @@ from cdl.ops.index import *
 from cdl.ops.norm import *
 from cdl.ops.pool import *
 from cdl.ops.products import *
+from cdl.ops.recurrent import *
 from cdl.ops.reduce import *
 from cdl.ops.resize import *
 from cdl.ops.shape import *
@@ -31,7 +33,7 @@ from cdl.ops.softmax import *
 from cdl.ops.unary import *
 
 _FAMILIES = (activation, _attention, binary, conv, custom, _dropout, _einsum, gemm, index, _norm, _pool, products, protocol,
-             reduce, _resize, shape, _softmax, unary)
+             _recurrent, reduce, _resize, shape, _softmax, unary)
 
 
 def _install(family):
@@ -57,5 +59,6 @@ _AS_IN_NUMPY = {
 _FOR_LAYERS = {
     "alpha_dropout", "conv1d", "conv2d", "conv_transpose2d", "group_norm", "hard_sigmoid", "hard_swish", "hard_tanh",
     "log_sigmoid", "prelu", "relu6", "rms_norm", "spatial_dropout", "attention_weights", *_pool.__all__, *_resize.__all__,
+    *_recurrent.__all__,
 }
 __all__ = [_name for _family in _FAMILIES for _name in _family.__all__ if _name not in _AS_IN_NUMPY | _FOR_LAYERS]

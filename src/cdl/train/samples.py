@@ -37,8 +37,7 @@ def as_parameters(model, array):
     """Floating samples in the type of the model's parameters; others as they are."""
     if array.dtype.kind != "f":
         return array
-    parameters = model.parameters() if model.built else ()
-    return np.ascontiguousarray(array, dtype=parameters[0].dtype if parameters else np.float32)
+    return np.ascontiguousarray(array, dtype=model.parameter_dtype() or np.float32)
 
 
 class Slices:

@@ -17,10 +17,11 @@ static tile_kernel *const across[][ROWS] = {{EACH_ROW(ENTRY_ACROSS, 1)}, {EACH_R
 
 /* c (m, n) = the sum over s of a_s (m, k) b_s (k, n), where a_s begins s a_segment after a, and one of a_row and a_col
  * is 1; rows of a may overlap. b (segments k, n) is packed: panels of CDL_GEMM_PANEL columns, b_panel elements apart.
- * Plus bias (n) unless that is NULL, plus the old c where `accumulate`. */
+ * Plus bias (n) unless that is NULL, plus the old c where `accumulate`. What lies like c from `ahead` on is fetched
+ * meanwhile, unless that is NULL. */
 void KERNEL(conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void *a, ptrdiff_t a_row, ptrdiff_t a_col,
                        ptrdiff_t a_segment, const void *b, size_t b_panel, void *c, ptrdiff_t c_row, const void *bias,
-                       int accumulate, int stream) {
+                       int accumulate, int stream, const void *ahead) {
     const size_t tiles = (m + ROWS - 1) / ROWS;
     tile_kernel *const(*kernels)[ROWS] = a_col == 1 ? along : across;
     tile_args t = {.k = k,
@@ -31,6 +32,7 @@ void KERNEL(conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void
                    .accumulate = accumulate,
                    .stream = stream,
                    .segments = segments,
+                   .ahead_row = ahead ? c_row : 0,
                    .a_jump = (a_segment - (ptrdiff_t)k * a_col) * (ptrdiff_t)sizeof(real)};
     for (size_t i = 0, row = 0; i < tiles; i++) {
         const size_t rows = m / tiles + (i < m % tiles);
@@ -41,6 +43,7 @@ void KERNEL(conv_rows)(size_t m, size_t n, size_t segments, size_t k, const void
             t.b = (const real *)b + j / CDL_GEMM_PANEL * b_panel + j % CDL_GEMM_PANEL;
             t.c = (real *)c + (ptrdiff_t)row * c_row + j;
             t.bias = bias ? (const real *)bias + j : NULL;
+            t.ahead = ahead ? (const real *)ahead + (ptrdiff_t)row * c_row + j : t.b;
             kernels[width - 1][rows - 1](&t);
             j += t.lanes;
         }

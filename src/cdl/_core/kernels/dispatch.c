@@ -47,11 +47,21 @@ int cdl_cpu_isa(void) {
                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
     return avx512 ? CDL_ISA_avx512 : avx2 ? CDL_ISA_avx2 : CDL_ISA_base;
 }
+
+int cdl_cpu_bf16_unit(void) {
+    if (cdl_cpu_isa() != CDL_ISA_avx512 || !__builtin_cpu_supports("avx512bf16"))
+        return CDL_BF16_FLOATS;
+    return __builtin_cpu_supports("amx-bf16") ? CDL_BF16_TILES : CDL_BF16_PAIRS;
+}
 #else
 static const cdl_kernels *const tables[2][CDL_ISA_COUNT] = {{&cdl_table_f32_base}, {&cdl_table_f64_base}};
 
 int cdl_cpu_isa(void) {
     return CDL_ISA_base;
+}
+
+int cdl_cpu_bf16_unit(void) {
+    return CDL_BF16_FLOATS;
 }
 #endif
 

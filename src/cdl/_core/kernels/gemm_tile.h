@@ -38,7 +38,7 @@ typedef struct {
     ptrdiff_t a_row, a_col, b_row, c_row;
     int accumulate;
     size_t lanes;      /* columns of c in a tile one vector wide */
-    const real *ahead; /* what is fetched meanwhile, a line a round, ahead_row apart */
+    const real *ahead; /* what is fetched meanwhile, two lines a round, ahead_row apart */
     ptrdiff_t ahead_row;
     size_t segments; /* how often k steps are taken, if segmented; a_jump: bytes from the end of one run of a to the
                         next */
@@ -200,10 +200,9 @@ VEC void tile(const size_t rows, const size_t width, const int layout, const int
                 }
                 if (layout == ALONG_K)
                     advance(&a, rows, layout, STEPS * a_col);
-                if (!segmented) {
-                    __builtin_prefetch(ahead, 0, 2);
-                    ahead += ahead_row;
-                }
+                __builtin_prefetch(ahead, 0, 2);
+                __builtin_prefetch((const char *)ahead + 64, 0, 2);
+                ahead += ahead_row;
             }
         for (; k > 0; k--, b += b_row) {
             multiply_add(sum, rows, width, layout, &a, 0, b, t->lanes);

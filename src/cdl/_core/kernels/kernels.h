@@ -86,6 +86,19 @@ typedef struct cdl_tiles {
     ptrdiff_t top, left;
 } cdl_tiles;
 
+/* Some rows (sequences) and units of one step of a recurrent layer of `width` units (recurrent.c). All pointers are at the
+ * first row and unit. gates, dgates: rows `row` apart, of blocks `gate` apart, a block of `width` for each gate; the others:
+ * rows `width` apart; those of y and g, which may be NULL, are their rows place[0], place[1], ..., or 0, 1, ... */
+typedef struct cdl_cell {
+    size_t rows, units, row, gate, width;
+    void *gates, *dgates;
+    const void *h_prev, *c_prev;
+    void *h, *c, *y;
+    const int64_t *place;
+    const void *g, *reset;
+    void *dh, *dc;
+    int variant; /* RNN: ReLU; GRU: the reset gate acts after the product */
+} cdl_cell;
 /* A block of attention's scores (rows, keys), and who may look at what (attention.c). */
 typedef struct cdl_scores {
     size_t keys;
@@ -115,6 +128,11 @@ enum { CDL_SHORT_ROW = 32 };
 enum cdl_reduce { CDL_REDUCE_SUM, CDL_REDUCE_SQUARES, CDL_REDUCE_MAX, CDL_REDUCE_MIN, CDL_REDUCE_PROD };
 
 enum cdl_isa { CDL_ISA_base, CDL_ISA_avx2, CDL_ISA_avx512, CDL_ISA_COUNT };
+
+/* What multiplies bfloat16 (bfloat16.c): floats made of them, AVX-512's dot product of pairs, the tiles of AMX. */
+enum cdl_bf16_unit { CDL_BF16_FLOATS, CDL_BF16_PAIRS, CDL_BF16_TILES };
+/* The best of them in this processor, for its best instruction set; the system may still refuse a process the tiles. */
+int cdl_cpu_bf16_unit(void);
 
 /* The best instruction set of this processor among those that were built. */
 int cdl_cpu_isa(void);

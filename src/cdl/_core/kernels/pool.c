@@ -56,7 +56,15 @@ VEC void put_index(void *index, size_t i, ivec tap, int wide) {
         words four = __builtin_convertvector(tap, words);
         memcpy((int32_t *)index + i, &four, sizeof four);
     } else {
+#if defined(__AVX512F__) && defined(CDL_REAL_f32) /* the compiler may take it apart, element by element */
+        bytes one = (bytes)_mm512_cvtepi32_epi8((__m512i)tap);
+#elif defined(__AVX512F__)
+        int64_t low = _mm_cvtsi128_si64(_mm512_cvtepi64_epi8((__m512i)tap));
+        bytes one;
+        memcpy(&one, &low, sizeof one);
+#else
         bytes one = __builtin_convertvector(tap, bytes);
+#endif
         memcpy((uint8_t *)index + i, &one, sizeof one);
     }
 }
@@ -129,18 +137,33 @@ VEC void max_channels(const cdl_pool *w, const real *x, span r, span s, real *y,
 #undef DO
 }
 
+/* How many windows of a row, from the first on, may be taken as 2 x 2 windows of a whole vector although there are
+ * fewer channels: what they have too much lies in the row, and the windows after them overwrite it. A mask for each
+ * load and store costs half of the time of 6 channels. */
+VEC size_t spilling(const cdl_pool *w) {
+    const size_t C = w->C, step = (size_t)w->stride_w * C;
+    if (C >= VLEN || C == 0 || w->R != 2 || w->S != 2 || w->left != 0)
+        return 0;
+    const size_t y = w->Q * C >= VLEN ? (w->Q * C - VLEN) / C + 1 : 0;
+    const size_t x = w->W * C >= VLEN + C ? (w->W * C - VLEN - C) / step + 1 : 0;
+    return x < y ? x : y;
+}
+
 /* Rows row to row + rows of the N P rows of y, the largest pixel of each window (NaN where it has one), and, unless
  * index is NULL, which one that was, the first of equals: (N P, Q C + CDL_POOL_SLACK) bytes, with R S > 256 of int32 */
 void KERNEL(max_pool_forward)(const cdl_pool *w, const void *xs, void *ys, void *index, size_t row, size_t rows) {
     const int wide = w->R * w->S > 256;
     const span two = {0, 2};
+    const size_t spill = spilling(w);
     for (; rows > 0; rows--, row++) {
         const ptrdiff_t h = (ptrdiff_t)(row % w->P) * w->stride_h - w->top, C = (ptrdiff_t)w->C;
         const real *line = (const real *)xs + ((ptrdiff_t)(row / w->P * w->H) + h) * (ptrdiff_t)w->W * C;
         const span r = inside(h, w->R, w->H);
         real *y = (real *)ys + row * w->Q * w->C;
-        size_t i = row * index_row(w);
-        for (size_t q = 0; q < w->Q; q++, y += C, i += w->C) {
+        size_t i = row * index_row(w), q = 0;
+        for (const size_t end = r.to - r.from == 2 ? spill : 0; q < end; q++, y += C, i += w->C)
+            max_window(w, line + (ptrdiff_t)q * w->stride_w * C, two, two, y, index, i, 0, VLEN, 1);
+        for (; q < w->Q; q++, y += C, i += w->C) {
             const ptrdiff_t x = (ptrdiff_t)q * w->stride_w - w->left;
             const span s = inside(x, w->S, w->W);
             if (is_two(w, r, s)) /* the most used window, whose loops the compiler then unrolls */
@@ -172,12 +195,17 @@ VEC real weight_of(double scale, ptrdiff_t pixels) {
 
 /* Rows row to row + rows of the N P rows of y: the sum of each window times `scale`, with 0 its mean over the image */
 void KERNEL(avg_pool_forward)(const cdl_pool *w, const void *xs, void *ys, size_t row, size_t rows, double scale) {
+    const span two = {0, 2};
+    const size_t spill = spilling(w);
     for (; rows > 0; rows--, row++) {
         const ptrdiff_t h = (ptrdiff_t)(row % w->P) * w->stride_h - w->top, C = (ptrdiff_t)w->C;
         const real *line = (const real *)xs + ((ptrdiff_t)(row / w->P * w->H) + h) * (ptrdiff_t)w->W * C;
         const span r = inside(h, w->R, w->H);
         real *y = (real *)ys + row * w->Q * w->C;
-        for (size_t q = 0; q < w->Q; q++, y += C) {
+        size_t q = 0;
+        for (const size_t end = r.to - r.from == 2 ? spill : 0; q < end; q++, y += C)
+            avg_window(w, line + (ptrdiff_t)q * w->stride_w * C, two, two, weight_of(scale, 4), y, VLEN, 1);
+        for (; q < w->Q; q++, y += C) {
             const ptrdiff_t x = (ptrdiff_t)q * w->stride_w - w->left;
             const span s = inside(x, w->S, w->W);
             const real weight = weight_of(scale, (r.to - r.from) * (s.to - s.from));
@@ -204,32 +232,37 @@ VEC void no_windows(const cdl_pool *w, real *dx, ptrdiff_t pixels, ptrdiff_t lin
             put(dx + a * (ptrdiff_t)(w->W * w->C) + (ptrdiff_t)i, v_set(0), (size_t)pixels * w->C - i, stream);
 }
 
-/* A window that shares no pixel with others, to its rows r and columns s from dx on */
+/* n channels of a window that shares no pixel with others, to its rows r and columns s from dx on */
+VEC void send_channels(const cdl_pool *w, const void *index, size_t at, const real *g, real weight, span r, span s,
+                       real *dx, size_t n, int wide, int stream) {
+    const ptrdiff_t C = (ptrdiff_t)w->C, line = (ptrdiff_t)w->W * C;
+    const vec from = v_load_n(g, n), share = from * weight;
+    for (ptrdiff_t a = r.from; a < r.to; a++)
+        for (ptrdiff_t b = s.from; b < s.to; b++) {
+            vec part = share;
+            if (index)
+                part = v_select(index_is(index, at, a * (ptrdiff_t)w->S + b, wide), from, v_set(0));
+            put(dx + (a - r.from) * line + (b - s.from) * C, part, n, stream);
+        }
+}
+
 VEC void send(const cdl_pool *w, const void *index, size_t at, const real *g, real weight, span r, span s, real *dx,
               int wide, int stream) {
-    const ptrdiff_t C = (ptrdiff_t)w->C, line = (ptrdiff_t)w->W * C;
-    for (size_t j = 0; j < w->C; j += VLEN) {
-        const size_t n = w->C - j;
-        const vec from = v_load_n(g + j, n), share = from * weight;
-        for (ptrdiff_t a = r.from; a < r.to; a++)
-            for (ptrdiff_t b = s.from; b < s.to; b++) {
-                vec part = share;
-                if (index)
-                    part = v_select(index_is(index, at + j, a * (ptrdiff_t)w->S + b, wide), from, v_set(0));
-                put(dx + (a - r.from) * line + (b - s.from) * C + (ptrdiff_t)j, part, n, stream);
-            }
-    }
+    for (size_t j = 0; j < w->C; j += VLEN)
+        send_channels(w, index, at + j, g + j, weight, r, s, dx + j, w->C - j, wide, stream);
 }
 
 /* The rows r of row p of windows where no two share a pixel: all at once, which memory takes faster than one by one */
 VEC void send_row(const cdl_pool *w, const void *index, const real *g, double scale, size_t p, span r, real *dx,
-                  int wide, int stream) {
+                  int wide, int stream, size_t spill) {
     const span whole = inside((ptrdiff_t)p * w->stride_h - w->top, w->R, w->H), two = {0, 2};
     const ptrdiff_t C = (ptrdiff_t)w->C, lines = r.to - r.from;
-    size_t at = p * index_row(w);
+    size_t at = p * index_row(w), q = 0;
     ptrdiff_t done = 0; /* pixels of the rows */
     g += p * w->Q * w->C;
-    for (size_t q = 0; q < w->Q; q++, at += w->C, g += C) {
+    for (const size_t end = r.to - r.from == 2 ? spill : 0; q < end; q++, at += w->C, g += C, done += 2)
+        send_channels(w, index, at, g, index ? 1 : weight_of(scale, 4), two, two, dx + done * C, VLEN, 0, stream);
+    for (; q < w->Q; q++, at += w->C, g += C) {
         const ptrdiff_t x = (ptrdiff_t)q * w->stride_w - w->left;
         const span s = inside(x, w->S, w->W);
         const real weight = index ? 1 : weight_of(scale, (whole.to - whole.from) * (s.to - s.from));
@@ -281,6 +314,7 @@ VEC void gather_row(const cdl_pool *w, const void *index, const real *g, double 
 
 VEC void backward(const cdl_pool *w, const void *indices, const void *gs, double scale, void *dxs, size_t row,
                   size_t rows, int wide, int stream) {
+    const size_t spill = w->stride_w == 2 ? spilling(w) : 0; /* no pixel between windows */
     const int apart = (ptrdiff_t)w->R <= w->stride_h && (ptrdiff_t)w->S <= w->stride_w;
     size_t lines = 1;
     for (; rows > 0; rows -= lines, row += lines) {
@@ -300,7 +334,7 @@ VEC void backward(const cdl_pool *w, const void *indices, const void *gs, double
             lines = (size_t)(r.to - first < left ? r.to - first : left);
             lines = lines < rows ? lines : rows;
             r.to = first + (ptrdiff_t)lines;
-            send_row(w, index, g, scale, (size_t)p.from, r, dx, wide, stream);
+            send_row(w, index, g, scale, (size_t)p.from, r, dx, wide, stream, spill);
         } else
             gather_row(w, index, g, scale, p, a, dx, wide, stream);
     }
