@@ -200,12 +200,15 @@ def test_ctrl_c_ends_the_command_and_its_workers():
         os.killpg(process.pid, 0)  # nobody is left
 
 
+NETWORKS = {"cnn", "transformer"}
+
+
 def smallest():
     """The smallest row of each kind of work and each op; of networks one does for all, whose steps are the same."""
     rows = {}
     sizes = {i: (math.prod(a for a in row.args if isinstance(a, int)), row.flop) for i, row in enumerate(ROWS)}
     for i, row in sorted(enumerate(ROWS), key=lambda pair: sizes[pair[0]]):
-        rows.setdefault((row.kind, *(a for a in row.args if not isinstance(a, int) and row.group != "cnn")), i)
+        rows.setdefault((row.kind, *(a for a in row.args if not isinstance(a, int) and row.group not in NETWORKS)), i)
     return sorted(rows.values())
 
 
@@ -217,7 +220,7 @@ def test_what_is_timed_is_right(module, index):
     if "skip" in answer:
         known = {"peer_cdl": True, "peer_loop": row.group == "fit",
                  "peer_numpy": "gelu" not in row.name and not row.peers and row.kind != "regularised"
-                 and row.group != "cnn"}
+                 and row.group not in NETWORKS}
         assert not known[module]
         return
     assert answer["error"] <= ROWS[index].tolerance

@@ -43,6 +43,8 @@ class Transformer:
 NETWORKS = {
     "bert-base": lambda: Transformer("bert", 12, 768, 12, 1000, 512),   # of its 30,522 tokens only those that occur
     "gpt2": lambda: Transformer("gpt", 12, 768, 12, 50257, 1024),
+    "tiny-bert": lambda: Transformer("bert", 2, 128, 2, 1000, 32),
+    "tiny-gpt": lambda: Transformer("gpt", 2, 64, 2, 96, 64),
     "small-gpt": lambda: Transformer("gpt", 6, 384, 6, 256, 256),
 }
 

@@ -155,6 +155,13 @@ TRANSFORMERS = [
     # Its bound is reading 494 MB of weights.
     Row("transformer", "GPT-2 small, a token after 128 from the cache", "transformer_token", ("gpt2", 128),
         flop=_transformer_flop(12, 768, 50257, 1, 129)),
+    # Where a library's own overhead counts.
+    Row("transformer", "GPT (2 layers, 64 wide) training step, T 64, batch 4", "transformer_step", ("tiny-gpt", 4, 64),
+        flop=3 * 4 * _transformer_flop(2, 64, 96, 64, 32), tolerance=1e-3),
+    Row("transformer", "BERT (2 layers, 128 wide) T 32 inference, batch 1", "transformer_predict", ("tiny-bert", 1, 32),
+        flop=_transformer_flop(2, 128, 0, 32, 32)),
+    Row("transformer", "GPT (2 layers, 64 wide), a token after 32 from the cache", "transformer_token", ("tiny-gpt", 32),
+        flop=_transformer_flop(2, 64, 96, 1, 33)),
 ]
 
 
