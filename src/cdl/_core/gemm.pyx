@@ -46,8 +46,9 @@ cdef enum:
     WHOLE_B_BYTES = 1 << 20     # a smaller b needs no slabs
     SLAB_BYTES = 5 << 17        # of a slab: 512 KB to 1 MB were equal, more or less lost up to 10 %
     DIRECT_C_BYTES = 7 << 17    # larger c are not gone over for every slab
-    FETCH_ROWS = 64             # a slab that so many rows share is fetched whole before it is gone over by columns: from
-                                # memory (128, 3072, 768) 118 -> 155 GF/s, from L3 186 -> 182; with 8 rows L3 loses 30 %
+    # A slab that so many rows share is fetched whole before it is gone over by columns: from memory (128, 3072, 768)
+    # 118 -> 155 GF/s, from L3 186 -> 182; with 8 rows L3 loses 30 %.
+    FETCH_ROWS = 64
     MOST_COLUMNS = 2048
     EPILOGUE_COLUMNS = 256      # with an activation: 128 rows of c, 128 KB, are still in L2 when it is applied
     DOT_ROWS = 32               # packing b costs 2 cycles an element, a row of a 1/16: more rows are worth it
