@@ -219,13 +219,13 @@ def test_what_is_timed_is_right(module, index):
     answer = session.prepare(index)
     if "skip" in answer:
         known = {"peer_cdl": True, "peer_loop": row.group == "fit",
-                 "peer_numpy": "gelu" not in row.name and not row.peers and row.kind not in {"regularised", "char_step"}
+                 "peer_numpy": "gelu" not in row.name and not row.peers and row.kind != "regularised"
                  and row.group not in NETWORKS}
         assert not known[module]
         return
     assert answer["error"] <= ROWS[index].tolerance
-    if row.kind != "digits":        # the work of seconds, which a test need not do again
-        assert 0 < session.time(1)["min"] < 1e10
+    if row.kind not in {"digits", "char_step"}:     # the work of seconds, which a test need not do again
+        assert session.time(1)["min"] > 0
 
 
 def test_a_session_says_its_version_and_knows_what_its_library_lacks():
