@@ -319,6 +319,13 @@ class Branches(cdl.Model):
         return self.parts["a"](y.reshape((-1, 4)))
 
 
+def test_summary_of_a_model_that_reads_tokens():
+    model = cdl.models.GPT2(1, 8, 2, tokens=20, positions=6, rng=0)
+    text = model.summary()
+    assert "wte Embedding" in text and "(batch, 6, 8)" in text and "?" not in text.partition("attn _Attention")[0]
+    assert "(batch, 4, 5)" in cdl.Sequential([cdl.Embedding(9, 5)]).summary((None, 4))
+
+
 def test_summary_of_any_forward():
     model = Branches()
     model.first.body[0].freeze()

@@ -3,6 +3,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from cdl.nn import Embedding
+
 # The batch of the run that finds the shapes: as small as can be told from an axis that was left out.
 _BATCH = 2
 
@@ -81,11 +83,16 @@ def _shapes(model, input_shape):
     batch, *rest = input_shape
     if None in rest:
         raise ValueError(f"summary: only the first axis of input_shape may be None, got {tuple(input_shape)}")
-    x, shapes = np.zeros((_BATCH, *rest), np.float32), {}
+    x, shapes = np.zeros((_BATCH, *rest), np.int64 if _reads_tokens(model) else np.float32), {}
     model.ensure_built(x)
     with watched(model.layers_inside(), lambda layer, y: shapes.setdefault(id(layer), getattr(y, "shape", None))):
         model.predict(x)
     return {key: _text(shape, batch) for key, shape in shapes.items()}
+
+
+def _reads_tokens(model):
+    """Whether the first layer is a table of tokens, which takes integers."""
+    return type(next((layer for layer in model.layers_inside() if not any(layer.children())), None)) is Embedding
 
 
 @contextmanager
