@@ -87,7 +87,10 @@ def train_text(options):
 
     A tenth of the text, its end, is held out. The perplexity, exp of the mean loss, is that of a die with so many sides.
     """
-    text = Path(options.directory).read_text(encoding="utf-8")
+    try:
+        text = Path(options.directory).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{options.directory}: expected text in UTF-8: {error}") from None
     length = options.length or TEXT_LENGTH[options.model == "gpt"]
     if len(text) < 20 * length:
         raise ValueError(f"{options.directory}: {len(text)} characters are too few, at least {20 * length} are needed for "
@@ -98,13 +101,15 @@ def train_text(options):
     train, test = windows(ids[:cut], length), windows(ids[cut:], length)
     print(f"{options.directory}: {cut} characters to train on, {len(ids) - cut} to test on, {len(characters)} different ones")
     model = _language_model(options, len(characters), length)
-    epochs = options.epochs or max(1, min(60, TEXT_STEPS * options.batch_size // len(train[0])))
+    epochs = options.epochs
+    if epochs is None:
+        epochs = max(1, min(60, TEXT_STEPS * options.batch_size // len(train[0])))
     before = _perplexity(model, test)
-    model.fit(*train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=CosineDecay(options.lr, epochs),
-                                                                              clip_norm=1.0),
+    lr = CosineDecay(options.lr, max(epochs, 1))
+    model.fit(*train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=lr, clip_norm=1.0),
               epochs=epochs, batch_size=options.batch_size, validation_data=test, progress=not options.quiet, rng=options.seed)
     print(f"test perplexity {_perplexity(model, test):.3f} (untrained {before:.1f})")
-    start = ids[cut:cut + min(length // 2 + 1, 40)]
+    start = ids[cut:cut + max(min(length // 2, 40), 1)]
     room = SAMPLE_CHARACTERS if model.positions is None else model.positions - len(start)
     written = characters.decode(model.generate(start, room, temperature=0.7, rng=options.seed))
     print(f"--- a sample, after {characters.decode(start)!r}:\n{written[len(start):]}\n---")

@@ -103,8 +103,8 @@ def sampled(scores, temperature, top_k, top_p, rng):
     """A token for each row of scores (N, tokens), drawn as `generate` says."""
     if np.isnan(scores).any():
         raise ValueError("generate: the model gave NaN as a score")
-    z = scores.astype(np.float64) / temperature
-    z -= z.max(axis=-1, keepdims=True)
+    z = scores.astype(np.float64)
+    z = (z - z.max(axis=-1, keepdims=True)) / temperature
     if top_k is not None and top_k < z.shape[-1]:
         z[z < -np.partition(-z, top_k - 1, axis=-1)[:, top_k - 1:top_k]] = -np.inf
     p = np.exp(z)
