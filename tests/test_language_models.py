@@ -165,7 +165,7 @@ def test_config_json(tmp_path):
     with pytest.raises(ValueError, match="expected the settings of a gpt2 network, got those of 'bert'"):
         models.GPT2.from_config(path)
     with pytest.raises(ValueError, match="position_embedding_type must be 'absolute', got 'relative_key'"):
-        models.BERT.from_config({"position_embedding_type": "relative_key"})
+        models.BERT.from_config({"model_type": "bert", "position_embedding_type": "relative_key"})
     path.write_text("[1]")
     with pytest.raises(ValueError, match="got those of 'list'"):
         models.BERT.from_config(path)
@@ -312,6 +312,36 @@ def test_options_that_make_no_sense_are_told(writer, arguments, options, error, 
         writer.generate(*arguments, **options)
 
 
-def test_scores_of_nan_are_told():
-    with pytest.raises(ValueError, match="NaN"):
-        sampled(np.array([[0.0, np.nan]]), 1.0, None, None, np.random.default_rng(0))
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_told(value, temperature):
+    model = models.GPT2(**GPT2, rng=0)
+    model.ln_f.bias.data[...] = value
+    with pytest.raises(ValueError, match="scores that are NaN, infinite or all -inf"):
+        model.generate([1, 2], 3, temperature=temperature)
+
+
+def test_draws_at_the_smallest_temperatures():
+    rng = np.random.default_rng(0)
+    np.testing.assert_array_equal(sampled(np.array([[0.0, 3.0, 1.0]] * 4), 1e-307, None, None, rng), 1)
+
+
+def test_a_loader_takes_no_mask():
+    loader = cdl.data.Loader(IDS, 2)
+    with pytest.raises(TypeError, match="mask and types go with arrays of ids"):
+        models.BERT(**BERT).predict(loader, mask=MASK)
+
+
+def test_a_config_says_whose_it_is():
+    with pytest.raises(ValueError, match="expected the settings of a gpt2 network, got those of None"):
+        models.GPT2.from_config({"hidden_size": 16})
+
+
+@pytest.mark.parametrize("make", [cdl.nn.RotaryPosition, cdl.nn.SinusoidalPosition])
+def test_positions_of_integers_and_before_the_start(make):
+    ids = np.array([[1, 0], [1, 0]])
+    y = make()(ids)
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(y, make()(ids.astype(np.float32)))
+    with pytest.raises(ValueError, match="start must be 0 or more, got -1"):
+        make()(np.zeros((3, 4)), -1)

@@ -337,6 +337,36 @@ def test_checkpoint_draws_again_alike_and_leaves_the_generators_where_they_were(
     assert cdl.random.generator().bit_generator.state == state
 
 
+def drops(rng):
+    return lambda x: cdl.dropout(x, 0.5, rng=rng)
+
+
+@pytest.mark.parametrize("function", [
+    lambda: cdl.Dropout(0.5), lambda: cdl.Dropout(0.5, rng=0), lambda: cdl.Dropout(0.5, rng=0).forward,
+    lambda: (lambda layer: lambda x: layer(x))(cdl.Dropout(0.5, rng=0)), lambda: drops(np.random.default_rng(1)),
+    lambda: drops(3),
+    lambda: (lambda f: lambda x: checkpoint(f, f(x)))(drops(np.random.default_rng(2))),
+], ids=["layer", "its own generator", "method", "layer in a function", "generator", "seed", "nested"])
+def test_checkpoint_drops_the_same_whatever_is_drawn_from(function):
+    x = cdl.Tensor(np.ones(64), requires_grad=True)
+    y = checkpoint(function(), x)
+    cdl.seed(5)     # another generator, which the backward leaves alone
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), y.numpy())
+    after = cdl.random.generator().random()
+    cdl.seed(5)
+    assert after == cdl.random.generator().random()
+
+
+def test_checkpoint_computes_again_in_the_mode_of_then():
+    layer, x = cdl.Dropout(0.5), cdl.Tensor(np.ones(64), requires_grad=True)
+    y = checkpoint(layer, x)
+    layer.training = False
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), y.numpy())
+    assert not layer.training
+
+
 def test_checkpoint_inside_another():
     x = cdl.Tensor(draws(3), requires_grad=True)
     checkpoint(lambda x: checkpoint(lambda x: x * x, x) * 3.0, x).sum().backward()

@@ -1,7 +1,11 @@
-"""The library's one random generator."""
+"""The library's one random generator, and drawing the same again."""
+import threading
+from contextlib import contextmanager
+
 import numpy as np
 
 _generator = None   # made when it is first drawn from: importing numpy.random takes as long as importing cdl
+_noting = threading.local()     # its `draws`: who wants to know what this thread draws from
 
 
 def seed(n):
@@ -38,8 +42,50 @@ def generator(rng=None):
     if rng is None:
         if _generator is None:
             _generator = np.random.default_rng()
-        return _generator
-    return rng if isinstance(rng, np.random.Generator) else _seeded(rng, "rng")
+        rng = _generator
+    elif not isinstance(rng, np.random.Generator):
+        return _seeded(rng, "rng")
+    draws = getattr(_noting, "draws", None)
+    if draws is not None:
+        draws.note(rng)
+    return rng
+
+
+class Draws:
+    """What is drawn by way of `generator` inside `noted()` is drawn again alike inside `again()`, by the same thread."""
+
+    def __init__(self):
+        self._library, self._states, self._outer = generator(), {}, None
+
+    def note(self, rng):
+        """Keep the state of a generator that is about to be drawn from for the first time."""
+        self._states.setdefault(id(rng), (rng, rng.bit_generator.state))
+        if self._outer is not None:
+            self._outer.note(rng)
+
+    @contextmanager
+    def noted(self):
+        """While it lasts, generators are noted; those around it note them too."""
+        self._outer, _noting.draws = getattr(_noting, "draws", None), self
+        try:
+            yield
+        finally:
+            _noting.draws, self._outer = self._outer, None
+
+    @contextmanager
+    def again(self):
+        """While it lasts, the generators stand where they were noted, and the library's is the one of then."""
+        global _generator
+        library, _generator = _generator, self._library
+        before = [(rng, rng.bit_generator.state) for rng, _ in self._states.values()]
+        try:
+            for rng, state in self._states.values():
+                rng.bit_generator.state = state
+            yield
+        finally:
+            _generator = library
+            for rng, state in before:
+                rng.bit_generator.state = state
 
 
 def _seeded(n, name):

@@ -151,6 +151,8 @@ class BERT(Model):
     def predict(self, ids, mask=None, types=None, *, batch_size=32):
         """The features (N, T, width) as in use, an ndarray; arguments as for the call, `batch_size` sequences at a time."""
         if isinstance(ids, Loader):
+            if mask is not None or types is not None:
+                raise TypeError("predict: mask and types go with arrays of ids; a Loader's batches hold ids alone")
             return super().predict(ids)
         ids = np.asarray(ids)
         inputs = (ids, *(None if a is None else _of_shape(a, ids, name) for a, name in ((mask, "mask"), (types, "types"))))

@@ -68,6 +68,8 @@ def generate(model, ids, length, *, temperature=0.0, top_k=None, top_p=None, sto
         for _ in range(length):
             scores = model.next_scores(text[:, seen:], caches).numpy()
             seen = text.shape[1] if cache else 0
+            if np.isnan(scores).any() or not np.isfinite(scores.max(axis=-1)).all():
+                raise ValueError("generate: the model gave scores that are NaN, infinite or all -inf")
             token = scores.argmax(axis=-1) if rng is None else sampled(scores, temperature, top_k, top_p, rng)
             if stop is not None:
                 token = np.where(ended, stop, token)
@@ -101,8 +103,6 @@ def _check(model, start, length, temperature, top_k, top_p):
 
 def sampled(scores, temperature, top_k, top_p, rng):
     """A token for each row of scores (N, tokens), drawn as `generate` says."""
-    if np.isnan(scores).any():
-        raise ValueError("generate: the model gave NaN as a score")
     z = scores.astype(np.float64)
     z = (z - z.max(axis=-1, keepdims=True)) / temperature
     if top_k is not None and top_k < z.shape[-1]:

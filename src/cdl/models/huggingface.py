@@ -21,7 +21,7 @@ def read_config(config, kind, names, required):
                 config = json.load(file)
             except ValueError as error:
                 raise FileFormatError(f"{file.name}: not a JSON file: {error}") from None
-    if not isinstance(config, Mapping) or config.get("model_type", kind) != kind:
+    if not isinstance(config, Mapping) or config.get("model_type") != kind:
         found = config.get("model_type") if isinstance(config, Mapping) else type(config).__name__
         raise ValueError(f"from_config: expected the settings of a {kind} network, got those of {found!r}")
     for name, value in required.items():

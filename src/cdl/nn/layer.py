@@ -215,7 +215,8 @@ class Layer:
         Each BatchNorm that directly follows a convolution or Dense without activation is folded into its weight and bias,
         and an activation that follows is computed in the same pass: in a Sequential by the order of its layers, in a
         class of your own for the pairs that it names in `chains`. A layer that is used in several places stays as it is.
-        The model is frozen then, and its state has other names: save before what is to be trained on.
+        The model is frozen then, its state has other names and its parameters are other Tensors: save before what is to be
+        trained on, and make an optimizer anew.
 
         Weights of convolutions are held packed for inference, in place of the plain ones; after
         ``cdl.set_precision("bfloat16")`` those of dense layers too, rounded, in half the memory. Whoever reads, counts or sets

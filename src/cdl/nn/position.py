@@ -61,6 +61,8 @@ class _Position(Layer):
         """The table's rows for the positions of x from `start` on, in x's precision and with its axes from T on."""
         if x.ndim < -axis:
             raise ValueError(f"{type(self).__name__}: expected x of shape (…, T, F), got {tuple(x.shape)}")
+        if start < 0:
+            raise ValueError(f"{type(self).__name__}: start must be 0 or more, got {start}")
         width, end = x.shape[-1], start + x.shape[axis]
         if self._table is None or self._table.shape[0] < end or self._table.shape[-1] != width:
             self._table = self._made(max(end, 64), width)
@@ -69,7 +71,9 @@ class _Position(Layer):
 
 
 def _as_array(x):
-    return x if isinstance(x, Tensor) else np.asarray(x)
+    """x, integers as float32."""
+    x = x if isinstance(x, Tensor) else np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float32)
 
 
 def _checked_base(base, who):

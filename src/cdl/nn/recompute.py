@@ -1,9 +1,11 @@
 """Memory for time: what a part of a network keeps for its backward is dropped, and computed again when it is needed."""
+from contextlib import contextmanager
+
 from cdl._core.custom import as_tensor, follow
 from cdl._core.tape import is_recording, no_grad
 from cdl._core.tensor import Tensor
 from cdl.nn.layer import Layer
-from cdl.random import generator
+from cdl.random import Draws
 
 __all__ = ["checkpoint"]
 
@@ -12,8 +14,10 @@ def checkpoint(function, *inputs):
     """function(*inputs), of which nothing but the inputs is kept; its backward runs the function again.
 
     A network of L such blocks keeps L inputs and what one block needs, instead of what all of them need, and takes one
-    forward more, about a third of a step. Results and gradients are the same: what is drawn (dropout) is drawn again
-    alike. A batch normalisation inside sees its batch twice, and moves its running statistics twice.
+    forward more, about a third of a step. Results and gradients are the same: what cdl draws (dropout), from whatever
+    generator, is drawn again alike, and layers are in the mode (training or use) that they were in: all inside `function`
+    if it is a layer or a method of one; do not change that of others before the backward. A batch normalisation inside
+    sees its batch twice, and moves its running statistics twice.
 
     Parameters
     ----------
@@ -45,21 +49,16 @@ def checkpoint(function, *inputs):
     """
     if not is_recording():
         return _checked(function(*inputs))
-    draws = [generator(), *_own_generators(function)]
-    states = [rng.bit_generator.state for rng in draws]
-    with no_grad():
+    draws, modes = Draws(), _modes(function)
+    with no_grad(), draws.noted():
         y = _checked(function(*inputs))
     if any(y is x for x in inputs):
         y = y.copy()
 
     def gradients(g, _):
-        before = [rng.bit_generator.state for rng in draws]
-        _set_states(draws, states)
-        try:
-            again = [_leaf(x) for x in inputs]
+        again = [_leaf(x) for x in inputs]
+        with draws.again(), _in_modes(modes):
             z = function(*again)
-        finally:
-            _set_states(draws, before)
         if z.requires_grad:
             z.backward(g)
         return [x.grad for x in again if isinstance(x, Tensor)] + [None]
@@ -85,14 +84,19 @@ def _leaf(x):
     return leaf
 
 
-def _own_generators(function):
-    """The generators that the layers of a layer, or of a method of one, draw from, where these are not the library's."""
+def _modes(function):
+    """(layer, whether it trains) for what is inside a layer, or the layer of a method."""
     owner = getattr(function, "__self__", function)
-    layers = owner.layers_inside() if isinstance(owner, Layer) else ()
-    found = (getattr(layer, "_rng", None) for layer in layers)
-    return list({id(rng): rng for rng in found if hasattr(rng, "bit_generator")}.values())
+    return [(layer, layer.training) for layer in owner.layers_inside()] if isinstance(owner, Layer) else []
 
 
-def _set_states(draws, states):
-    for rng, state in zip(draws, states, strict=True):
-        rng.bit_generator.state = state
+@contextmanager
+def _in_modes(modes):
+    before = [(layer, layer.training) for layer, _ in modes]
+    try:
+        for layer, training in modes:
+            layer.training = training
+        yield
+    finally:
+        for layer, training in before:
+            layer.training = training
