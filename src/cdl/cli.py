@@ -1,5 +1,6 @@
 """The command `cdl`: train a model on data in files, say what the library runs on, time it against its peers."""
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -12,12 +13,15 @@ def main(arguments=None):
     """Run the command with `arguments` (default: those of the process); returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        status = options.run(options)
+        sys.stdout.flush()      # a reader who has gone is met here, not when the interpreter ends
+        return status
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        # What is still to be written goes nowhere: the interpreter would complain of the closed pipe once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (OSError, ValueError, FloatingPointError, KeyError, ImportError, MemoryError) as error:
         print(f"cdl: {_words(error)}", file=sys.stderr)
