@@ -188,6 +188,11 @@ def set_precision(name):
     name : {"float32", "bfloat16"}
         "float32" at first.
 
+    Returns
+    -------
+    str
+        What it was before, to go back to. It holds for the whole process.
+
     Raises
     ------
     ValueError
@@ -196,18 +201,21 @@ def set_precision(name):
     Examples
     --------
     >>> import cdl
-    >>> cdl.set_precision("bfloat16")
+    >>> before = cdl.set_precision("bfloat16")
     >>> x = np.full((64, 64), 1.001, np.float32)
     >>> float(cdl.matmul(x, x)[0, 0])
     64.0
-    >>> cdl.set_precision("float32")
+    >>> cdl.set_precision(before)
+    'bfloat16'
     """
     global enabled, unit
+    before = get_precision()
     if name not in ("float32", "bfloat16"):
         raise ValueError(f"set_precision: expected 'float32' or 'bfloat16', got {name!r}")
     if name == "bfloat16" and not enabled:
         unit = _best_unit()
     enabled = name == "bfloat16"
+    return before
 
 
 def get_precision():

@@ -58,6 +58,8 @@ def generate(model, ids, length, *, temperature=0.0, top_k=None, top_p=None, sto
     """
     start = np.asarray(ids)
     _check(model, start, length, temperature, top_k, top_p)
+    if stop is not None and (isinstance(stop, bool) or not isinstance(stop, (int, np.integer))):
+        raise TypeError(f"generate: stop must be the id of a token, got {stop!r}")
     text = np.atleast_2d(start).astype(np.int64)
     rng = generator(rng) if temperature > 0 else None
     caches = model.new_caches() if cache else None

@@ -85,6 +85,8 @@ class KeyValueCache:
 
     def truncate(self, length):
         """Forget the positions from `length` on."""
+        if length < 0:
+            raise ValueError(f"KeyValueCache: length must be 0 or more, got {length}")
         self.length = min(self.length, length)
 
     def clear(self):

@@ -36,6 +36,11 @@ def sinusoidal_positions(length, width, *, base=10000.0, start=0):
     -------
     ndarray of float64, shape (length, width)
 
+    Raises
+    ------
+    ValueError
+        For a length that is not positive, an odd width or a base of 1 or less.
+
     Source
     ------
     Vaswani et al., "Attention is all you need", 2017, section 3.5.
@@ -47,7 +52,11 @@ def sinusoidal_positions(length, width, *, base=10000.0, start=0):
     array([[0.  , 1.  , 0.  , 1.  ],
            [0.84, 0.54, 0.01, 1.  ]])
     """
-    angles = _angles(np.arange(start, start + length), width, base, "sinusoidal_positions")
+    who = "sinusoidal_positions"
+    for name, value in (("length", length), ("width", width)):
+        positive_integer(value, who, name)
+    base = _checked_base(base, who)
+    angles = _angles(np.arange(start, start + length), width, base, who)
     return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, width)
 
 
@@ -177,6 +186,8 @@ class LearnedPosition(Layer):
         if x.ndim < 2:
             raise ValueError(f"LearnedPosition: expected x of shape (…, T, F), got {tuple(x.shape)}")
         self.build(x.shape)
+        if x.shape[-1] != self.weight.shape[1]:
+            raise ValueError(f"LearnedPosition: rows of {self.weight.shape[1]} cannot be added to x of shape {tuple(x.shape)}")
         return x + self.rows(start, start + x.shape[-2])
 
     def _is_built(self):
