@@ -308,6 +308,7 @@ def test_draws_have_the_probabilities_that_are_asked_for():
     (([1], 2), {"temperature": 1.0, "top_p": 1.1}, ValueError, "top_p must be"),
     (([1], 2), {"top_k": 3}, ValueError, "with temperature 0 nothing is drawn"),
     (([1], 2), {"stop": "."}, TypeError, "stop must be the id of a token, got '.'"),
+    (([1], 2), {"stop": 30}, ValueError, "stop must be one of the 30 tokens, got 30"),
     (([30], 2), {}, IndexError, "id 30 at position 0, 0 is out of range"),
     (([1], 2), {"temperature": 1.0, "rng": -1}, ValueError, "rng"),
 ])

@@ -176,12 +176,12 @@ cdef bint bf16_serves(const Gemm* g) noexcept nogil:
 def set_precision(name):
     """Let matrix products of float32 round their operands to bfloat16, or have them as they are.
 
-    With "bfloat16", products of at least 32 rows, columns and terms and 200,000 multiply-adds, in dense layers, `matmul` and
-    1 x 1 convolutions, forward and backward, take their operands with 8 bits of precision instead of 24: each result is
-    within 2⁻⁷ · Σ|a||b| of the product. They are summed in float32, and all arrays stay float32; smaller products and all
-    else, and float64, are computed as ever. Faster where the processor multiplies bfloat16 (AMX; the dot product of
-    AVX-512 BF16 on AMD); correct, and slower, where it does not; `cdl info` says which. Subnormal numbers may be
-    taken as 0.
+    With "bfloat16", products of at least 32 rows, columns and terms and 200,000 multiply-adds, in dense layers,
+    `matmul` and 1 x 1 convolutions, forward and backward, take their operands with 8 bits of precision instead of 24:
+    each result is within 2⁻⁷ · Σ|a||b| of the product (above 3.39e38 they round to inf). They are summed in float32,
+    and all arrays stay float32; smaller products and all else, and float64, are computed as ever. Faster where the
+    processor multiplies bfloat16 (AMX; the dot product of AVX-512 BF16 on AMD); correct, and slower, where it does
+    not; `cdl info` says which. Subnormal numbers may be taken as 0.
 
     Parameters
     ----------

@@ -70,6 +70,8 @@ def generate(model, ids, length, *, temperature=0.0, top_k=None, top_p=None, sto
         for _ in range(length):
             scores = model.next_scores(text[:, seen:], caches).numpy()
             seen = text.shape[1] if cache else 0
+            if stop is not None and not 0 <= stop < scores.shape[-1]:
+                raise ValueError(f"generate: stop must be one of the {scores.shape[-1]} tokens, got {stop}")
             if np.isnan(scores).any() or not np.isfinite(scores.max(axis=-1)).all():
                 raise ValueError("generate: the model gave scores that are NaN, infinite or all -inf")
             token = scores.argmax(axis=-1) if rng is None else sampled(scores, temperature, top_k, top_p, rng)

@@ -66,10 +66,11 @@ def checkpoint(function, *inputs):
             try:
                 z.backward(g)
             except RuntimeError as error:
-                if "another backward" not in str(error):
+                if "another backward" not in str(error) and "freed by an earlier backward" not in str(error):
                     raise
                 raise RuntimeError("checkpoint: the function reads a Tensor that was computed outside it and goes into this "
-                                   "result otherwise too; make it one of the inputs") from error
+                                   "result otherwise too; make it one of the inputs (parameters may hold parts of gradients "
+                                   "now)") from error
         return [x.grad for x in again if isinstance(x, Tensor)] + [None]
 
     # The parameters are not among the inputs: without one that wants a gradient nothing would be recorded.
