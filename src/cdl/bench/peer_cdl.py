@@ -26,6 +26,7 @@ from .recurrent_cdl import recurrent_grad as recurrent_grad
 from .reference_augment import MEAN, STD
 from .rows import IDIOMS
 from .transformers_cdl import transformer_predict as transformer_predict
+from .transformers_cdl import transformer_predict_bfloat16 as transformer_predict_bfloat16
 from .transformers_cdl import transformer_step as transformer_step
 from .transformers_cdl import transformer_token as transformer_token
 

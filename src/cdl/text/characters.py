@@ -29,12 +29,13 @@ class Characters:
     """
 
     def __init__(self, characters):
+        characters = list(characters)
+        odd = next((part for part in characters if not isinstance(part, str) or len(part) != 1), None)
+        if odd is not None:
+            raise ValueError(f"Characters: expected single characters, got {odd!r}")
         self.characters = sorted(set(characters))
         if not self.characters:
             raise ValueError("Characters: there are no characters")
-        odd = next((part for part in self.characters if not isinstance(part, str) or len(part) != 1), None)
-        if odd is not None:
-            raise ValueError(f"Characters: expected single characters, got {odd!r}")
         self._points = np.array([ord(character) for character in self.characters])
 
     def __len__(self):
@@ -47,7 +48,11 @@ class Characters:
         ------
         ValueError
             For a character that is not among them; the first is named with its position.
+        TypeError
+            For what is no text.
         """
+        if not isinstance(text, str):
+            raise TypeError(f"Characters: expected a str, got {type(text).__name__}")
         points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
         ids = np.minimum(self._points.searchsorted(points), len(self) - 1)
         wrong = self._points[ids] != points
