@@ -97,7 +97,7 @@ cdef class WordTable:
     cdef int64_t size, room, bytes, text_room
     cdef uint64_t mask
 
-    def __cinit__(self, list words=[]):
+    def __cinit__(self, list words=None):
         cdef bytes word
         cdef const unsigned char* p
         self.room, self.text_room, self.mask = 1 << 10, 1 << 14, FIRST_SLOTS - 1
@@ -107,6 +107,7 @@ cdef class WordTable:
         if self.entries == NULL or self.text == NULL or self.slots == NULL:
             raise MemoryError("WordTable: no memory for the words")
         memset(self.slots, 0, FIRST_SLOTS * sizeof(uint32_t))
+        words = words or []
         for word in words:
             p = word
             if self.find(p, len(word), hash_of(p, len(word)), True) < 0:
@@ -322,8 +323,8 @@ cdef inline void draw_negatives(Training* t, Draws* d, int32_t centre, int32_t* 
     """Negative words after rows[count]; one that is the centre is left out."""
     cdef uint64_t bits
     cdef int32_t word
-    cdef int k
-    for k in range(most):
+    cdef int _
+    for _ in range(most):
         bits = draw(d)
         word = <int32_t>below(t.words, <uint32_t>(bits >> 32))
         if <uint32_t>bits >= t.threshold[word]:

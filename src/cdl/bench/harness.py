@@ -40,6 +40,7 @@ PEERS = {
     "openvino": Peer("OpenVINO", "peer_openvino", ("openvino",)),
     "sklearn": Peer("scikit-learn", "peer_sklearn", ("sklearn",), uses_blas=True),
     "thinc": Peer("Thinc", "peer_thinc", ("thinc",)),
+    "gensim": Peer("gensim", "peer_gensim", ("gensim",)),
 }
 
 # The child loads this folder as a package of its own name, so that `import cdl` does not run in a peer's process.
