@@ -87,12 +87,12 @@ class Word2Vec:
     Examples
     --------
     >>> from cdl.text import Word2Vec
-    >>> sentences = [["the", "cat", "sat"], ["the", "dog", "sat"]] * 50
-    >>> model = Word2Vec(sentences, vector_size=16, min_count=1, epochs=20, deterministic=True)
-    >>> model.wv["cat"].shape
+    >>> sentences = [["red", "green", "blue", "green"], ["one", "two", "three", "two"]] * 100
+    >>> model = Word2Vec(sentences, vector_size=16, sample=0, epochs=20, deterministic=True)
+    >>> model.wv["red"].shape
     (16,)
-    >>> model.wv.most_similar("cat", topn=1)[0][0]
-    'dog'
+    >>> sorted(word for word, _ in model.wv.most_similar("red", topn=2))
+    ['blue', 'green']
     """
 
     def __init__(self, sentences=None, *, corpus_file=None, vector_size=100, alpha=0.025, window=5, min_count=5,
