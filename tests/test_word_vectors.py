@@ -2,6 +2,7 @@
 import gzip
 import itertools
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -266,3 +267,17 @@ def test_gensim_finds_the_same_phrases():
                     {"min_count": 3, "threshold": 0.5, "connector_words": frozenset({"w1"})}):
         ours, other = Phrases(sentences, **options), theirs(sentences, **options)
         assert [ours[line] for line in sentences] == [list(other[line]) for line in sentences]
+
+
+def test_the_report_on_quality(tmp_path, capsys):
+    from cdl.bench.word_quality import main
+
+    path, pairs = tmp_path / "text", tmp_path / "pairs"
+    path.write_text("\n".join(" ".join(line) for line in topics()))
+    pairs.write_text("".join(f"red{i}\tred{i + 1}\t9\nred{i}\tblue{i + 1}\t1\n" for i in range(6)))
+    arguments = ["--corpus", str(path), "--seeds", "2", "--epochs", "10", "--peers", "cdl", "--pairs", str(pairs)]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "cdl  seed 2" in said and "cdl  Spearman: mean 0." in said and "peak: mean" in said
+    assert main([*arguments, "--python", sys.executable, "--corpus", str(tmp_path / "missing")]) == 1
+    assert "missing" in capsys.readouterr().err
