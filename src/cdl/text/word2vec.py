@@ -170,7 +170,7 @@ class Word2Vec:
         inner[:have] = self._inner
         draws = np.random.default_rng([self.seed, have])
         first = draws.random((len(words) - have, self.vector_size), np.float32)
-        inner[have:, :self.vector_size] = (first - np.float32(0.5)) / self.vector_size
+        inner[have:, :self.vector_size] = (2 * first - np.float32(1)) / self.vector_size
         self._inner = inner
         self._outer = _longer(self._outer, len(words)) if self.negative else None
         self._tree = np.zeros((len(words), width), np.float32) if self.hs else None   # its nodes are others than before
