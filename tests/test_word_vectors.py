@@ -122,7 +122,7 @@ def test_a_compressed_file_that_is_cut_off(tmp_path):
     with pytest.raises(FileFormatError):
         WordVectors.load_word2vec_format(tmp_path / "v.gz")
     (tmp_path / "v.gz").write_bytes(b"2 3\na 1 2 3\n")
-    with pytest.raises(FileFormatError, match="ot a gzipped file"):
+    with pytest.raises(FileFormatError, match="a gzipped file"):
         WordVectors.load_word2vec_format(tmp_path / "v.gz")
 
 

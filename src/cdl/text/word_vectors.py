@@ -29,7 +29,7 @@ def nearest_spelling(word, words):
 
     Examples
     --------
-    >>> nearest_spelling("nieghbour", ["hour", "neighbour", "labour"])
+    >>> nearest_spelling("naighbour", ["hour", "neighbour", "labour"])
     'neighbour'
     """
     import difflib
