@@ -26,8 +26,8 @@ def test_characters_of_any_script():
     (lambda c: Characters(["a", "bc"]), ValueError, "expected single characters, got 'bc'"),
     (lambda c: c.encode("abxa"), ValueError, "'x' at position 2 is not among the 3 characters"),
     (lambda c: c.encode("🙂"), ValueError, "'🙂' at position 0"),
-    (lambda c: c.decode([0, 3]), IndexError, "there are 3 characters, 0 to 2, got numbers from 0 to 3"),
-    (lambda c: c.decode([-1]), IndexError, "from -1 to -1"),
+    (lambda c: c.decode([0, 3]), IndexError, "id 3 at position 1 is out of range; there are 3 tokens, 0 to 2"),
+    (lambda c: c.decode([-1]), IndexError, "id -1 at position 0"),
     (lambda c: c.decode([0.5]), ValueError, r"expected integers of shape \(T,\), got float64"),
     (lambda c: c.decode([[0]]), ValueError, r"got int64 of shape \(1, 1\)"),
 ])
