@@ -30,12 +30,12 @@ class Splitter:
 
     def __init__(self, tokens):
         self.ids = {token.content: token.id for token in tokens}
-        space = f"[{members('s')}]*"
+        space, word = f"[{members('s')}]*", rf"\w{members('M')}{members('Pc')}"
         parts = []
         for token in sorted(tokens, key=lambda token: -len(token.content)):
             part = re.escape(token.content)
             if token.single_word:
-                part = rf"(?<!\w){part}(?!\w)"
+                part = f"(?<![{word}]){part}(?![{word}])"
             parts.append(f"{space * token.lstrip}({part}){space * token.rstrip}")
         self.pattern = re.compile("|".join(parts))
 

@@ -55,7 +55,7 @@ class ByteLevelBPE(Subword):
     --------
     >>> tokenizer = ByteLevelBPE.train(["low lower lowest", "new newer newest"] * 5, vocab_size=260)
     >>> tokenizer.tokenize("lower, slower")
-    ['lo', 'wer', ',', 'Ġ', 's', 'lo', 'wer']
+    ['lo', 'we', 'r', ',', 'Ġ', 's', 'lo', 'we', 'r']
     >>> ids = tokenizer.encode("naïve 🙂\\n")
     >>> tokenizer.decode(ids)
     'naïve 🙂\\n'
@@ -73,17 +73,8 @@ class ByteLevelBPE(Subword):
             added_tokens = ["<|endoftext|>"] if "<|endoftext|>" in vocabulary else []
         super().__init__(vocabulary, added_tokens, single or "$A", pair or "$A $B:1", pad_token, unknown_token, errors)
         self._ranks = self._ranked()
-        self._cut = {ascii: self._cutter(ascii) for ascii in (True, False)}
-
-    def _cutter(self, ascii):
-        """What gives the words of a text; the pattern for all of Unicode is compiled when it is first needed."""
-        if self.pattern is None:
-            return lambda text: [text]
-        if self.pattern == GPT2_PATTERN:    # leaves nothing out
-            return lambda text: compile_pattern(GPT2_PATTERN, ascii=ascii).findall(text)
-        if compile_pattern(self.pattern, ascii=True).groups:
-            raise ValueError(f"ByteLevelBPE: pattern {self.pattern!r} must have no groups that capture; write (?:…)")
-        return lambda text: list(filter(None, compile_pattern(f"({self.pattern})", ascii=ascii).split(text)))
+        if pattern is not None and compile_pattern(pattern, ascii=True).groups:
+            raise ValueError(f"ByteLevelBPE: pattern {pattern!r} must have no groups that capture; write (?:…)")
 
     def _ranked(self):
         """{(left id, right id): (rank, id of both)}."""
@@ -138,7 +129,7 @@ class ByteLevelBPE(Subword):
         min_frequency : int, default 2
             Pairs that are rarer are not merged.
         special_tokens : iterable of str
-            They get the first ids.
+            They get the first ids, and where they stand in the text they are not counted as text.
         **options
             As for the class.
 
@@ -160,7 +151,11 @@ class ByteLevelBPE(Subword):
         """The words that a text is cut into before pairs are merged; together they are the text."""
         if self.add_prefix_space and not text.startswith(" "):
             text = " " + text
-        return self._cut[text.isascii()](text)
+        if self.pattern is None:
+            return [text]
+        if self.pattern == GPT2_PATTERN:    # leaves nothing out
+            return compile_pattern(GPT2_PATTERN, ascii=text.isascii()).findall(text)
+        return list(filter(None, compile_pattern(f"({self.pattern})", ascii=text.isascii()).split(text)))
 
     def _words(self, text):
         if self._normalizer is not None and self._normalized is None:
@@ -170,7 +165,7 @@ class ByteLevelBPE(Subword):
     def _word(self, word):
         """The ids of a word."""
         word = self.written(word)
-        if self.ignore_merges and word in self.ids:
+        if self.ignore_merges and word in self._vocabulary:
             return [self.ids[word]]
         return merged([self._byte(character) for character in word], self._ranks)
 
@@ -186,7 +181,7 @@ class ByteLevelBPE(Subword):
         return word.decode("latin-1").translate(BYTES)
 
     def _byte(self, character):
-        i = self.ids.get(character, self.unknown_id)
+        i = self._vocabulary.get(character, self.unknown_id)
         if i is None:
             raise ValueError(f"ByteLevelBPE: the vocabulary has no token for the byte 0x{CHARACTERS[character]:02x} "
                              f"({character!r}), and there is no unknown_token")

@@ -4,11 +4,11 @@ import os
 
 from cdl.io.errors import FileFormatError
 
-BLOCK = 1 << 20     # the longest piece of a line, in bytes
+BLOCK = 1 << 16     # the longest piece of a line, in bytes: as words it takes a megabyte
 
 
 def lines(path, errors="strict"):
-    """The lines of a text file in UTF-8 (.gz: unpacked), each with its end; one beyond 1 MB comes in pieces, cut at a blank.
+    """The lines of a text file in UTF-8 (.gz: unpacked), each with its end; one of more than 64 KB in pieces, cut at blanks.
 
     Parameters
     ----------

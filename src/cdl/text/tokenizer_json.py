@@ -14,8 +14,9 @@ from cdl.text.words import Chinese, Words
 
 __all__ = ["load_tokenizer"]
 
-# Kinds of our own, by their names as a model's type; each has from_config(config).
-OWN = {f"cdl.{kind.__name__}": kind for kind in (Characters, Chinese, Words)}
+# Kinds of our own, by their names as a model's type.
+OWN = (Characters, Chinese, Words)
+NEEDED = object()       # in the place of a default
 
 
 def load_tokenizer(path, **options):
@@ -53,7 +54,7 @@ def load_tokenizer(path, **options):
     if path.suffix == ".txt":
         return read_vocabulary(path, **options)
     config = read_json(path)
-    if "model" not in config and all(isinstance(i, int) for i in config.values()):
+    if "model" not in config and config and all(isinstance(i, int) for i in config.values()):
         return ByteLevelBPE.from_files(path, path.with_name("merges.txt"), **options)
     reader = Reader(path, config)
     try:
@@ -99,23 +100,24 @@ class Reader:
         """The tokenizer of the file."""
         model = self._get(self.config, "model", dict)
         kind = model.get("type") or ("BPE" if "merges" in model else "WordPiece" if "vocab" in model else None)
-        if kind in OWN:
-            return OWN[kind].from_config(model, self.path, **options)
+        own = {f"cdl.{found.__name__}": found for found in OWN}
         if kind == "WordPiece":
             return self._wordpiece(model, options)
         if kind == "BPE":
             return self._bpe(model, options)
-        raise self._unsupported("model.type", kind, f"WordPiece, byte-level BPE, {', '.join(OWN)}")
+        if isinstance(kind, str) and kind in own:
+            return own[kind].from_config(model, self.path, **options)
+        raise self._unsupported("model.type", kind, f"WordPiece, BPE, {', '.join(own)}")
 
     def _wordpiece(self, model, options):
-        splits = self.config.get("pre_tokenizer") or {}
+        splits = self._get(self.config, "pre_tokenizer", dict, default={})
         if splits.get("type") != "BertPreTokenizer":
             raise self._unsupported("pre_tokenizer.type", splits.get("type"), "BertPreTokenizer with WordPiece")
-        vocabulary = self._vocabulary(model)
-        return WordPiece(vocabulary, **{
-            "normalizer": self._normalizer(self.config.get("normalizer")) or BertNormalizer(False, False, False, False),
-            "unknown_token": model.get("unk_token", "[UNK]"), "prefix": model.get("continuing_subword_prefix", "##"),
-            "longest_word": model.get("max_input_chars_per_word", 100), **self._common(), **options})
+        return WordPiece(self._vocabulary(model), **{
+            "normalizer": self._normalizer() or BertNormalizer(False, False, False, False),
+            "unknown_token": self._get(model, "unk_token", str, "model.", "[UNK]"),
+            "prefix": self._get(model, "continuing_subword_prefix", str, "model.", "##"),
+            "longest_word": self._get(model, "max_input_chars_per_word", int, "model.", 100), **self._common(), **options})
 
     def _bpe(self, model, options):
         for key in ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback"):
@@ -127,72 +129,92 @@ class Reader:
             if not isinstance(merge, (tuple, list)) or len(merge) != 2 or not all(isinstance(part, str) for part in merge):
                 raise FileFormatError(f"{self.path}: model.merges[{i}]: expected two tokens, got {merge!r}")
         return ByteLevelBPE(self._vocabulary(model), merges, **{
-            **self._bytes(self.config.get("pre_tokenizer")), "normalizer": self._normalizer(self.config.get("normalizer")),
-            "ignore_merges": bool(model.get("ignore_merges")), "unknown_token": model.get("unk_token"),
-            **self._common(), **options})
+            **self._bytes(), "normalizer": self._normalizer(),
+            "ignore_merges": self._get(model, "ignore_merges", bool, "model.", False),
+            "unknown_token": self._get(model, "unk_token", str, "model.", None), **self._common(), **options})
 
-    def _bytes(self, splits):
-        """The pattern of words: ByteLevel's own, or a Split before it."""
-        steps = splits.get("pretokenizers", []) if (splits or {}).get("type") == "Sequence" else [splits or {}]
+    def _bytes(self):
+        """The pattern of words: ByteLevel's own, or that of a Split before it."""
+        steps = self._steps("pre_tokenizer", "pretokenizers")
         kinds = [step.get("type") for step in steps]
         if kinds not in (["ByteLevel"], ["Split", "ByteLevel"]):
-            raise self._unsupported("pre_tokenizer", " and ".join(map(str, kinds)), "with BPE ByteLevel, or Split and ByteLevel")
-        last, found = steps[-1], {"add_prefix_space": bool(steps[-1].get("add_prefix_space", True))}
+            raise self._unsupported("pre_tokenizer", " and ".join(map(str, kinds)), "ByteLevel, or Split and ByteLevel")
+        prefix, regex = (self._get(steps[-1], key, bool, "pre_tokenizer.", True) for key in ("add_prefix_space", "use_regex"))
         if len(steps) == 1:
-            return found | {"pattern": GPT2_PATTERN if last.get("use_regex", True) else None}
-        pattern, split = self._get(steps[0], "pattern", dict, "pre_tokenizer."), steps[0]
-        if split.get("behavior") != "Isolated" or split.get("invert") or last.get("use_regex", True):
-            raise self._unsupported("pre_tokenizer", "Split", "a Split that isolates what it finds, ByteLevel without regex")
-        if last.get("add_prefix_space", True):
-            raise self._unsupported("pre_tokenizer.add_prefix_space", True, "false after a Split")
-        return found | {"pattern": pattern["Regex"] if "Regex" in pattern else re.escape(pattern.get("String", ""))}
+            return {"add_prefix_space": prefix, "pattern": GPT2_PATTERN if regex else None}
+        split = steps[0]
+        if split.get("behavior") != "Isolated" or split.get("invert") or regex or prefix:
+            raise self._unsupported("pre_tokenizer", "Split", "a Split that isolates what it finds, ByteLevel without regex "
+                                    "and prefix")
+        pattern = self._get(split, "pattern", dict, "pre_tokenizer.")
+        if "Regex" in pattern:
+            return {"pattern": self._get(pattern, "Regex", str, "pre_tokenizer.pattern.")}
+        return {"pattern": re.escape(self._get(pattern, "String", str, "pre_tokenizer.pattern."))}
 
-    def _normalizer(self, config):
-        if config is None:
+    def _steps(self, key, inner):
+        """The parts of a section that may be a sequence of several."""
+        section = self._get(self.config, key, dict, default={})
+        if section.get("type") != "Sequence":
+            return [section] if section else []
+        steps = self._get(section, inner, list, f"{key}.")
+        for i, step in enumerate(steps):
+            if not isinstance(step, dict):
+                raise FileFormatError(f"{self.path}: {key}.{inner}[{i}]: expected an object, got {type(step).__name__}")
+        return steps
+
+    def _normalizer(self):
+        steps = self._steps("normalizer", "normalizers")
+        if not steps:
             return None
-        kind = config.get("type")
-        if kind == "BertNormalizer":
-            return BertNormalizer(config.get("lowercase", True), config.get("strip_accents"), config.get("clean_text", True),
-                                  config.get("handle_chinese_chars", True))
-        names = [step.get("type") for step in config.get("normalizers", [])] if kind == "Sequence" else [kind]
+        if len(steps) == 1 and steps[0].get("type") == "BertNormalizer":
+            names = ("lowercase", "strip_accents", "clean_text", "handle_chinese_chars")
+            return BertNormalizer(*(self._get(steps[0], name, bool, "normalizer.", None if name == "strip_accents" else True)
+                                    for name in names))
+        names = [step.get("type") for step in steps]
         for name in names:
-            if name not in NORMALIZERS:
-                raise self._unsupported("normalizer", name, f"BertNormalizer, {', '.join(NORMALIZERS)}")
+            if name not in tuple(NORMALIZERS):
+                raise self._unsupported("normalizer", name, f"BertNormalizer alone, {', '.join(NORMALIZERS)}")
         return Chain(names)
 
     def _common(self):
         """The tokens found in the text, what stands around it, what fills it up."""
-        added, keys = [], AddedToken._fields
-        for i, token in enumerate(self.config.get("added_tokens") or []):
+        added = []
+        for i, token in enumerate(self._get(self.config, "added_tokens", list, default=[])):
             place = f"added_tokens[{i}]."
-            self._get(token, "content", str, place), self._get(token, "id", int, place)
-            added.append(AddedToken(**{"special": False} | {key: token[key] for key in keys if key in token}))
-        padding = self.config.get("padding") or {}
+            content, number = self._get(token, "content", str, place), self._get(token, "id", int, place)
+            if not content or number < 0:
+                raise FileFormatError(f"{self.path}: {place[:-1]}: expected a token and an id of 0 or more, got {token!r}")
+            flags = {key: self._get(token, key, bool, place, False) for key in AddedToken._fields[2:]}
+            added.append(AddedToken(content, number, **flags))
         names = {token.content for token in added}
         guessed = next((name for name in ("[PAD]", "<pad>", "<|pad|>") if name in names), None)
-        return {"added_tokens": added, "pad_token": padding.get("pad_token", guessed), **self._templates()}
+        padding = self._get(self.config, "padding", dict, default={})
+        return {"added_tokens": added, "pad_token": self._get(padding, "pad_token", str, "padding.", guessed),
+                **self._templates()}
 
     def _templates(self):
-        config = self.config.get("post_processor") or {}
-        steps = config.get("processors", []) if config.get("type") == "Sequence" else [config]
-        steps = [step for step in steps if step.get("type") not in (None, "ByteLevel")]
+        steps = [step for step in self._steps("post_processor", "processors") if step.get("type") != "ByteLevel"]
         if not steps:
             return {"single": "$A", "pair": "$A $B:1"}
         step, kind = steps[0], steps[0].get("type")
         if len(steps) > 1 or kind not in ("TemplateProcessing", "BertProcessing", "RobertaProcessing"):
-            raise self._unsupported("post_processor.type", kind, "TemplateProcessing, BertProcessing or RobertaProcessing")
+            raise self._unsupported("post_processor.type", kind, "TemplateProcessing, BertProcessing, RobertaProcessing")
         if kind == "TemplateProcessing":
             return {name: " ".join(map(self._part, self._get(step, name, list, "post_processor."))) for name in
                     ("single", "pair")}
-        start, end = (self._get(step, key, list, "post_processor.")[0] for key in ("cls", "sep"))
+        start, end = (str((self._get(step, key, list, "post_processor.") or [""])[0]) for key in ("cls", "sep"))
         if kind == "BertProcessing":
             return {"single": f"{start} $A {end}", "pair": f"{start} $A {end} $B:1 {end}:1"}
         return {"single": f"{start} $A {end}", "pair": f"{start} $A {end} {end} $B {end}"}
 
     def _part(self, part):
-        (kind, value), = part.items()
-        name = ("$" if kind == "Sequence" else "") + str(value["id"])
-        return f"{name}:{value.get('type_id', 0)}" if value.get("type_id") or ":" in name else name
+        """A token or a sequence, as `Template` writes them."""
+        place = "post_processor."
+        kind = "Sequence" if isinstance(part, dict) and "Sequence" in part else "SpecialToken"
+        value = self._get(part, kind, dict, place)
+        name = self._get(value, "id", str, place + kind + ".")
+        number = self._get(value, "type_id", int, place + kind + ".", 0)
+        return f"{'$' * (kind == 'Sequence')}{name}:{number}"
 
     def _vocabulary(self, model):
         vocabulary = self._get(model, "vocab", dict, "model.")
@@ -201,10 +223,13 @@ class Reader:
                 raise FileFormatError(f"{self.path}: model.vocab[{token!r}]: expected an id of 0 or more, got {i!r}")
         return vocabulary
 
-    def _get(self, config, key, kind, place=""):
+    def _get(self, config, key, kind, place="", default=NEEDED):
+        """What stands under a key, of that kind; the default where it is missing or null."""
         found = config.get(key) if isinstance(config, dict) else None
-        if not isinstance(found, kind):
-            words = {dict: "an object", list: "a list", str: "a string", int: "an integer"}[kind]
+        if found is None and default is not NEEDED:
+            return default
+        if not isinstance(found, kind) or (kind is int and isinstance(found, bool)):
+            words = {dict: "an object", list: "a list", str: "a string", int: "an integer", bool: "true or false"}[kind]
             raise FileFormatError(f"{self.path}: {place}{key}: expected {words}, got {type(found).__name__}")
         return found
 
@@ -215,8 +240,12 @@ class Reader:
 # --- writing ----------------------------------------------------------------------------------------------------------
 def write_json(path, config):
     """Write an object to a JSON file, all at once."""
+    try:
+        text = json.dumps(config, ensure_ascii=False, indent=1).encode("utf-8")
+    except UnicodeEncodeError:      # half of a character can only be written as an escape
+        text = json.dumps(config, indent=1).encode("ascii")
     with atomic_write(path) as file:
-        file.write(json.dumps(config, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass"))
+        file.write(text)
 
 
 def config_of(tokenizer):
