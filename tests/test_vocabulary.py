@@ -111,15 +111,15 @@ def test_long_lines_come_in_pieces(separator, tmp_path, monkeypatch):
 
 
 def test_memory_stays_small(tmp_path):
-    """20 MB, half of them one line, in less than 4 MB."""
+    """4 MB, half of them one line, in less than half of that."""
     path = tmp_path / "corpus.txt"
-    path.write_text("one two three\n" * 700_000 + "one two three " * 700_000, encoding="utf-8")
+    path.write_text("one two three\n" * 150_000 + "one two three " * 150_000, encoding="utf-8")
     tracemalloc.start()
     vocabulary = Vocabulary.count(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert vocabulary.counts[2:].tolist() == [1_400_000] * 3
-    assert peak < 4e6
+    assert vocabulary.counts[2:].tolist() == [300_000] * 3
+    assert peak < 2e6
 
 
 def test_too_many_words_lose_the_rarest():

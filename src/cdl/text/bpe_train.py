@@ -4,7 +4,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 from cdl._core.check import positive_integer
-from cdl.text.bpe import BYTES
+from cdl.text.bpe import BYTES, written
 from cdl.text.reading import texts_of
 
 
@@ -33,10 +33,10 @@ def _counted(tokenizer, texts):
         for part in tokenizer._raw.split(text) if tokenizer._raw else [text]:
             if isinstance(part, str):
                 counts.update(tokenizer.words(part))
-    written = Counter()
+    found = Counter()
     for word, count in counts.items():
-        written[tokenizer.written(word)] += count
-    return written
+        found[written(tokenizer.bytes_of(word))] += count
+    return found
 
 
 class Merger:

@@ -114,7 +114,11 @@ class WordPiece(Subword):
         text = self._normalizer(word)
         ids = []
         for part in compile_pattern(_WORDS, ascii=text.isascii()).findall(text):
-            ids += self._pieces(part)
+            whole = self._starts.get(part)
+            if whole is not None and len(part) <= self.longest_word:
+                ids.append(whole)
+            else:
+                ids += self._pieces(part)
         return ids
 
     def _pieces(self, word):
