@@ -451,5 +451,6 @@ def test_the_cache_is_bounded(monkeypatch):
 def test_nothing_else_is_loaded():
     import subprocess
     import sys
-    code = "import sys; import cdl.text; print([m for m in ('tokenizers', 'jieba', 'regex') if m in sys.modules])"
+    code = ("import sys, cdl; assert 'cdl.text' not in sys.modules; cdl.text.Words; "
+            "print([m for m in ('tokenizers', 'jieba', 'regex') if m in sys.modules])")
     assert re.match(r"\[\]", subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)

@@ -15,7 +15,8 @@ __all__ = ["Chinese", "Words"]
 # Numbers with their points and commas; letters with the marks on them, also with an apostrophe or hyphen between.
 _NUMBER = r"\p{N}+(?:[.,]\p{N}+)*"
 _WORD = r"[\p{L}\p{M}\p{N}_]+(?:['’\-][\p{L}\p{M}\p{N}_]+)*"
-_MARK = r"[^\p{L}\p{M}\p{N}_\s]"
+_WORDS = rf"{_NUMBER}(?![\p{{L}}\p{{M}}_])|{_WORD}"
+_WITH_MARKS = rf"{_WORDS}|[^\p{{L}}\p{{M}}\p{{N}}_\s]"
 
 
 class Words(Tokenizer):
@@ -115,8 +116,7 @@ class Words(Tokenizer):
     # --- text --------------------------------------------------------------------------------------------------------
     def _cut(self, text):
         """The words of a text that is as it is to be in case and accents."""
-        pattern = f"{_NUMBER}(?![\\p{{L}}\\p{{M}}_])|{_WORD}" + (f"|{_MARK}" if self.punctuation else "")
-        return compile_pattern(pattern, ascii=text.isascii()).findall(text)
+        return compile_pattern(_WITH_MARKS if self.punctuation else _WORDS, ascii=text.isascii()).findall(text)
 
     def tokenize(self, text):
         text = self._text(text)
