@@ -150,7 +150,7 @@ def test_bert_takes_a_batch(pieces):
     ("ΟΔΟΣ İstanbul", {}, ["οδος".replace("σ", "ς"), "i̇stanbul"]),
     ("a_b snake_case __init__", {}, ["a_b", "snake_case", "__init__"]),
     ("wait... what?", {"punctuation": True}, ["wait", ".", ".", ".", "what", "?"]),
-    ("x2 2x 3.x v1.2", {}, ["x2", "2x", "3", "x", "v1", "2"]),
+    ("x2 2x 12x 3.x v1.2 1,5km", {}, ["x2", "2x", "12x", "3", "x", "v1", "2", "1", "5km"]),
     ("🙂 ok", {"punctuation": True}, ["🙂", "ok"]), ("🙂 \x00 \u3000", {}, []),
 ])
 def test_words(text, options, wanted):

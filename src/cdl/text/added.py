@@ -2,7 +2,7 @@
 import re
 from typing import NamedTuple
 
-from cdl.text.patterns import members
+from cdl.text.patterns import SPACES, members
 
 __all__ = ["AddedToken"]
 
@@ -29,23 +29,28 @@ class Splitter:
     """Cuts such tokens out of a text: the one that begins first, of several the longest."""
 
     def __init__(self, tokens):
-        self.ids = {token.content: token.id for token in tokens}
-        space, word = f"[{members('s')}]*", rf"\w{members('M')}{members('Pc')}"
+        self.tokens = {token.content: token for token in tokens}
+        word = rf"[\w{members('M')}{members('Pc')}]"
         parts = []
         for token in sorted(tokens, key=lambda token: -len(token.content)):
             part = re.escape(token.content)
-            if token.single_word:
-                part = f"(?<![{word}]){part}(?![{word}])"
-            parts.append(f"{space * token.lstrip}({part}){space * token.rstrip}")
+            parts.append(f"(?<!{word}){part}(?!{word})" if token.single_word else part)
         self.pattern = re.compile("|".join(parts))
 
     def split(self, text):
         """Pieces of text, and between them the ids of tokens."""
         place = 0
         for match in self.pattern.finditer(text):
-            if match.start() > place:
-                yield text[place:match.start()]
-            yield self.ids[match[match.lastindex]]
+            if match.start() < place:       # within the white space that the token before it took
+                continue
+            token, before = self.tokens[match[0]], text[place:match.start()]
+            if token.lstrip:
+                before = before.rstrip(SPACES)
+            if before:
+                yield before
+            yield token.id
             place = match.end()
+            while token.rstrip and text[place:place + 1] in SPACES and place < len(text):
+                place += 1
         if place < len(text):
             yield text[place:]

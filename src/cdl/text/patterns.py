@@ -7,6 +7,7 @@ from itertools import chain, groupby
 # Unicode's White_Space. Python's own \s and str.split take U+001C to U+001F too.
 SPACE = ((0x09, 0x0D), (0x20, 0x20), (0x85, 0x85), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029),
          (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000))
+SPACES = "".join(chr(point) for first, last in SPACE for point in range(first, last + 1))
 
 _PARTS = re.compile(r"\\([pP])\{(\w+)\}|\\([sS])|\\.|\[\^?|\]", re.S)
 

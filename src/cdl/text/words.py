@@ -15,7 +15,7 @@ __all__ = ["Chinese", "Words"]
 # Numbers with their points and commas; letters with the marks on them, also with an apostrophe or hyphen between.
 _NUMBER = r"\p{N}+(?:[.,]\p{N}+)*"
 _WORD = r"[\p{L}\p{M}\p{N}_]+(?:['’\-][\p{L}\p{M}\p{N}_]+)*"
-_WORDS = rf"{_NUMBER}(?![\p{{L}}\p{{M}}_])|{_WORD}"
+_WORDS = rf"{_NUMBER}(?![\p{{L}}\p{{M}}\p{{N}}_])|{_WORD}"
 _WITH_MARKS = rf"{_WORDS}|[^\p{{L}}\p{{M}}\p{{N}}_\s]"
 
 
