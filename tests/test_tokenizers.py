@@ -253,6 +253,8 @@ def test_vocab_txt(tmp_path):
     (lambda: WordPiece(["[UNK]"], single="[CLS] $A"), r"there is no token '\[CLS\]'"),
     (lambda: WordPiece(["[UNK]"], single="$A $A"), r"template '\$A \$A': expected \$A once"),
     (lambda: WordPiece(["[UNK]"], added_tokens=[AddedToken("[UNK]", 3)]), r"the token '\[UNK\]' has the ids 0 and 3"),
+    (lambda: WordPiece(["[UNK]"], added_tokens=[AddedToken("new", 0)]), r"the id 0 belongs to '\[UNK\]' and 'new'"),
+    (lambda: WordPiece(["[UNK]"], added_tokens=[AddedToken("new", 2**70)]), "2 tokens has an id of 1180591620717411303424"),
     (lambda: WordPiece(["[UNK]"], normalizer=str.lower).save("x.json"), "a normalizer of your own"),
 ])
 def test_what_wordpiece_refuses(call, words):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cdl.text.patterns import compile_pattern
 from cdl.text.reading import lines
-from cdl.text.subword import Subword
+from cdl.text.subword import Subword, checked_vocabulary
 
 __all__ = ["ByteLevelBPE"]
 
@@ -67,7 +67,7 @@ class ByteLevelBPE(Subword):
                  errors="strict"):
         if not isinstance(vocabulary, dict):
             raise TypeError(f"ByteLevelBPE: the vocabulary must be a dict of tokens and ids, got {type(vocabulary).__name__}")
-        self._vocabulary, self._normalizer = vocabulary, normalizer
+        vocabulary, self._normalizer = checked_vocabulary(vocabulary, self._who()), normalizer
         self.merges = [tuple(merge) for merge in merges]
         self.pattern, self.add_prefix_space, self.ignore_merges = pattern, add_prefix_space, ignore_merges
         if added_tokens is None:

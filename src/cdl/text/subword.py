@@ -8,13 +8,14 @@ from cdl.text.tokenizer import Tokenizer
 class Subword(Tokenizer):
     """A tokenizer whose tokens are parts of words, with tokens that are cut out of the text first.
 
-    The kinds give `_word(word)`, the ids of one word, and `_words(text)`, the ids of a text without added tokens.
+    The kinds give `_word(word)`, the ids of one word, `_words(text)`, the ids of a text without added tokens, and
+    `_settings()`, what they were made with.
     """
 
     _normalizer = None
 
     def __init__(self, vocabulary, added_tokens, single, pair, pad_token, unknown_token, errors):
-        self.ids = _checked_vocabulary(vocabulary, self._who())
+        self._vocabulary, self.ids = vocabulary, dict(vocabulary)     # without and with the added tokens
         self.added_tokens = tuple(token if isinstance(token, AddedToken) else AddedToken(token, None) for token in added_tokens)
         self._number_added()
         self.tokens = [None] * (max(self.ids.values()) + 1)
@@ -33,7 +34,7 @@ class Subword(Tokenizer):
 
     def _number_added(self):
         """Give each added token the id that its vocabulary has for it, or the next one."""
-        numbered, free = [], max(self.ids.values()) + 1
+        numbered, free, owners = [], max(self.ids.values()) + 1, {i: token for token, i in self.ids.items()}
         for token in self.added_tokens:
             i = self.ids.get(token.content) if token.id is None else token.id
             if i is None:
@@ -41,8 +42,11 @@ class Subword(Tokenizer):
             other = self.ids.setdefault(token.content, i)
             if other != i:
                 raise ValueError(f"{self._who()}: the token {token.content!r} has the ids {other} and {i}")
+            if owners.setdefault(i, token.content) != token.content:
+                raise ValueError(f"{self._who()}: the id {i} belongs to {owners[i]!r} and {token.content!r}")
             free = max(free, i + 1)
             numbered.append(token._replace(id=i))
+        _check_top(self.ids, self._who())
         self.added_tokens = tuple(numbered)
 
     def _optional(self, token, name):
@@ -83,12 +87,8 @@ class Subword(Tokenizer):
         new = [token if isinstance(token, AddedToken) else AddedToken(token, None, special) for token in tokens]
         known = {token.content for token in new}
         settings = self._settings() | {"added_tokens": [*(t for t in self.added_tokens if t.content not in known), *new]}
-        self.__init__(self._own_vocabulary(), **settings)
+        self.__init__(self._vocabulary, **settings)
         return len(self.ids) - before
-
-    def _own_vocabulary(self):
-        """The vocabulary as it was given; added tokens that were not in it are not."""
-        return self._vocabulary
 
     def save(self, path):
         """Write a tokenizer.json, which `cdl.text.load_tokenizer` and the package `tokenizers` read.
@@ -101,7 +101,7 @@ class Subword(Tokenizer):
         write_json(path, config_of(self))
 
 
-def _checked_vocabulary(vocabulary, who):
+def checked_vocabulary(vocabulary, who):
     """A dict of its own, of tokens to different ids of 0 and more."""
     if not isinstance(vocabulary, dict):
         tokens = list(vocabulary)
@@ -117,7 +117,12 @@ def _checked_vocabulary(vocabulary, who):
         seen = {}
         twice = next(i for token, i in vocabulary.items() if seen.setdefault(i, token) != token)
         raise ValueError(f"{who}: the id {twice} belongs to several tokens of the vocabulary, one of them {seen[twice]!r}")
-    top = max(vocabulary.values())
-    if top > 4 * len(vocabulary) + 65536:       # the list of tokens has a place for each id
-        raise ValueError(f"{who}: the vocabulary of {len(vocabulary)} tokens has an id of {top}")
+    _check_top(vocabulary, who)
     return dict(vocabulary)
+
+
+def _check_top(ids, who):
+    """The list of tokens has a place for each id: few tokens with an id of millions are a damaged file."""
+    top = max(ids.values())
+    if top > 4 * len(ids) + 65536:
+        raise ValueError(f"{who}: the vocabulary of {len(ids)} tokens has an id of {top}")

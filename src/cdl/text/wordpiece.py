@@ -6,7 +6,7 @@ from pathlib import Path
 from cdl.text.normalize import BertNormalizer
 from cdl.text.patterns import compile_pattern
 from cdl.text.reading import lines
-from cdl.text.subword import Subword
+from cdl.text.subword import Subword, checked_vocabulary
 
 __all__ = ["WordPiece"]
 
@@ -63,18 +63,17 @@ class WordPiece(Subword):
 
     def __init__(self, vocabulary, *, normalizer=None, unknown_token="[UNK]", prefix="##", longest_word=100,
                  added_tokens=None, single=None, pair=None, pad_token=None, errors="strict"):
-        vocabulary = vocabulary if isinstance(vocabulary, dict) else list(vocabulary)
+        vocabulary = checked_vocabulary(vocabulary, self._who())
         framed = "[CLS]" in vocabulary and "[SEP]" in vocabulary
-        self._vocabulary, self._normalizer = vocabulary, normalizer or BertNormalizer()
+        self._normalizer = normalizer or BertNormalizer()
         self.prefix, self.longest_word, self.unknown_token = prefix, longest_word, unknown_token
         super().__init__(
             vocabulary, [t for t in SPECIALS if t in vocabulary] if added_tokens is None else added_tokens,
             single or ("[CLS] $A [SEP]" if framed else "$A"), pair or ("[CLS] $A [SEP] $B:1 [SEP]:1" if framed else "$A $B:1"),
             pad_token or ("[PAD]" if "[PAD]" in vocabulary else None), unknown_token, errors)
-        own = {token for token in self.ids if token in vocabulary}
-        self._starts = {token: self.ids[token] for token in own}
-        self._rest = {token[len(prefix):]: self.ids[token] for token in own if token.startswith(prefix)}
-        self._longest = max(map(len, own))
+        self._starts = vocabulary
+        self._rest = {token[len(prefix):]: i for token, i in vocabulary.items() if token.startswith(prefix)}
+        self._longest = max(map(len, vocabulary))
         cleaned = getattr(self._normalizer, "clean_text", False)
         self._split = self._split_cleaned if cleaned else compile_pattern(r"[^\s]+").findall
 
