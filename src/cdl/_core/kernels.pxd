@@ -272,8 +272,14 @@ cdef extern from "kernels.h" nogil:
                                  int* finite) noexcept nogil
         void (*attention_rest)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
                                const void* x, Py_ssize_t x_row, void* c, Py_ssize_t c_row) noexcept nogil
+        void (*pairs_step)(const void* const* x, void* const* dx, size_t m, void* const* y, size_t n, const void* target,
+                           size_t target_row, size_t width, double rate) noexcept nogil
+        void (*rows_sum)(const void* const* x, size_t n, double scale, void* y, size_t width) noexcept nogil
+        void (*rows_add)(const void* x, double scale, void* const* y, size_t n, size_t width) noexcept nogil
 
     enum: SHORT_ROW "CDL_SHORT_ROW"
+    enum: PAIRS_M "CDL_PAIRS_M"
+    enum: PAIRS_N "CDL_PAIRS_N"
     enum: EDGE_FILL "CDL_EDGE_FILL"
     enum: EDGE_NEAREST "CDL_EDGE_NEAREST"
     enum: EDGE_MIRROR "CDL_EDGE_MIRROR"

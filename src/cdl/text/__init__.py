@@ -1,4 +1,6 @@
-"""Text as numbers: tokenizers, vocabularies."""
+"""Text as numbers: tokenizers, vocabularies, vectors of words."""
+import importlib
+
 from cdl.text.added import AddedToken
 from cdl.text.bpe import ByteLevelBPE
 from cdl.text.characters import Characters
@@ -10,7 +12,17 @@ from cdl.text.windows import windows
 from cdl.text.wordpiece import WordPiece
 from cdl.text.words import Chinese, Words
 
+# Loaded when they are asked for: `import cdl` does not wait for them.
+_LATER = {"LineSentence": "corpus", "Phrases": "phrases", "Word2Vec": "word2vec", "WordVectors": "word_vectors"}
+
 __all__ = [
     "AddedToken", "Batch", "BertNormalizer", "ByteLevelBPE", "Characters", "Chinese", "PairBatch", "Tokenizer", "Vocabulary",
     "WordPiece", "Words", "load_tokenizer", "windows",
+    "LineSentence", "Phrases", "Word2Vec", "WordVectors",
 ]
+
+
+def __getattr__(name):
+    if name in _LATER:
+        return getattr(importlib.import_module(f"cdl.text.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -125,6 +125,9 @@ typedef struct cdl_kernels {
 /* Rows of so few classes take the kernels that put a row in each lane. */
 enum { CDL_SHORT_ROW = 32 };
 
+/* The most rows that one step of Word2Vec takes on each side. */
+enum { CDL_PAIRS_M = 16, CDL_PAIRS_N = 32 };
+
 /* What reduce_rows and reduce_cols compute. */
 enum cdl_reduce { CDL_REDUCE_SUM, CDL_REDUCE_SQUARES, CDL_REDUCE_MAX, CDL_REDUCE_MIN, CDL_REDUCE_PROD };
 

@@ -1,0 +1,121 @@
+"""Words that belong together, as one."""
+from collections import Counter
+
+__all__ = ["Phrases"]
+
+
+class Phrases:
+    """Finds pairs of words that come together more often than by chance, and writes them as one: ``new_york``.
+
+        score(a, b) = (count(a b) - min_count) / count(a) / count(b) * number of different words
+
+    Parameters
+    ----------
+    sentences : iterable of lists of str, optional
+        What to count; `add_vocab` counts more.
+    min_count : float, default 5
+        Pairs and words that come less often are left alone.
+    threshold : float, default 10
+        Of the score: the higher, the fewer pairs.
+    delimiter : str, default "_"
+        Between the words of a pair.
+    connector_words : iterable of str, default none
+        Words that may stand inside a phrase and count for nothing: of, the.
+
+    Source: Mikolov et al. 2013, arXiv:1310.4546, equation 6, as word2vec and gensim have it.
+
+    Examples
+    --------
+    >>> from cdl.text import Phrases
+    >>> sentences = [["in", "new", "york"], ["new", "york", "is", "large"], ["is", "it", "new"], ["in", "it"]]
+    >>> phrases = Phrases(sentences, min_count=1, threshold=1)
+    >>> phrases[["from", "new", "york"]]
+    ['from', 'new_york']
+    """
+
+    def __init__(self, sentences=None, *, min_count=5, threshold=10.0, delimiter="_", connector_words=()):
+        if min_count <= 0 or threshold < 0:
+            raise ValueError(f"Phrases: min_count must be above 0 and threshold 0 or more, got {min_count} and {threshold}")
+        self.min_count, self.threshold, self.delimiter = min_count, threshold, delimiter
+        self.connector_words = frozenset(connector_words)
+        self._counts = Counter()    # of words, and of pairs: the words parted by the delimiter
+        self._singles = None        # how many different words there are
+        if sentences is not None:
+            self.add_vocab(sentences)
+
+    def add_vocab(self, sentences):
+        """Count more sentences."""
+        words, pairs = Counter(), Counter()
+        for sentence in sentences:
+            if isinstance(sentence, str):
+                raise TypeError("Phrases: a sentence is a list of words, and a string is a list of its letters; got "
+                                f"{sentence[:40]!r}: split it first, as with sentence.split()")
+            sentence = list(sentence)
+            words.update(sentence)
+            pairs.update(self._pairs(sentence))
+        self._counts.update(words)
+        self._counts.update(pairs)
+        self._singles = None
+
+    def _pairs(self, sentence):
+        """(first word, what stands between, last word) of neighbours, connector words passed over."""
+        if not self.connector_words:
+            yield from zip(sentence, sentence[1:], strict=False)
+            return
+        first, between = None, []
+        for word in sentence:
+            if word in self.connector_words:
+                between.append(word)
+                continue
+            if first is not None:
+                yield (first, *between, word)
+            first, between = word, []
+
+    def score(self, pair):
+        """How much more often the words of a pair come together than by chance; 0 below `min_count`."""
+        first, last = self._counts[pair[0]], self._counts[pair[-1]]
+        together = self._counts[tuple(pair)]
+        if self._singles is None:
+            self._singles = sum(isinstance(key, str) for key in self._counts)
+        if min(first, last) < self.min_count or together < self.min_count:
+            return 0.0
+        return (together - self.min_count) / first / last * self._singles
+
+    def find_phrases(self):
+        """The pairs above the threshold, as they are written, with their scores."""
+        pairs = ((key, self.score(key)) for key in list(self._counts) if not isinstance(key, str))
+        return {self.delimiter.join(pair): score for pair, score in pairs if score > self.threshold}
+
+    def __getitem__(self, sentences):
+        """A sentence (list of str) with its pairs written as one; of other iterables each sentence, whenever gone through."""
+        if isinstance(sentences, (list, tuple)) and all(isinstance(word, str) for word in sentences):
+            return self._joined(sentences)
+        return _Joined(self, sentences)
+
+    def _joined(self, sentence):
+        joined, place = [], 0
+        while place < len(sentence):
+            end = self._end(sentence, place)
+            joined.append(self.delimiter.join(sentence[place:end]))
+            place = end
+        return joined
+
+    def _end(self, sentence, place):
+        """Where the phrase that begins at `place` ends; place + 1 where none does."""
+        if sentence[place] not in self.connector_words:
+            end = place + 1
+            while end < len(sentence) and sentence[end] in self.connector_words:
+                end += 1
+            if end < len(sentence) and self.score(sentence[place:end + 1]) > self.threshold:
+                return end + 1
+        return place + 1
+
+
+class _Joined:
+    """Sentences whose pairs are joined each time they are gone through."""
+
+    def __init__(self, phrases, sentences):
+        self._phrases, self._sentences = phrases, sentences
+
+    def __iter__(self):
+        return (self._phrases._joined(list(sentence)) for sentence in self._sentences)
