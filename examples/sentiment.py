@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import cdl
-from cdl.text import Chinese, Vocabulary, Word2Vec, Words, WordVectors
+from cdl.text import Chinese, Vocabulary, Word2Vec, Words
 
 LENGTH = 64             # tokens of a review that are read, its last: two thirds of the reviews are shorter
 WIDTH, UNITS = 100, 96
@@ -57,8 +57,7 @@ def learn_words(texts, method, workers):
 
 def classifier(vocabulary, vectors):
     """A network that starts with the words' vectors, and may change them."""
-    rows = [vectors[token] if token in vectors else np.zeros(WIDTH) for token in vocabulary]     # <pad> and <unk>: nothing
-    embedding = cdl.Embedding.from_word2vec(WordVectors.from_arrays(vocabulary.tokens, rows))
+    embedding = cdl.Embedding.from_word2vec(vectors, vocabulary)
     return cdl.Sequential([embedding, cdl.Dropout(0.3), cdl.LSTM(UNITS), cdl.Dropout(0.3), cdl.Dense(2)])
 
 
