@@ -77,7 +77,8 @@ def read_sound(path):
             if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE, 1, 2):
                 raise SystemExit(f"voice.py: {path} has {file.getframerate()} Hz, {file.getnchannels()} channels, "
                                  f"{8 * file.getsampwidth()} bits; expected {RATE} Hz, one channel, 16 bits")
-            return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+            frames = file.readframes(file.getnframes())
+            return np.frombuffer(frames[:len(frames) // 2 * 2], "<i2").astype(np.float32) / 32768
     except (OSError, wave.Error, EOFError) as error:
         raise SystemExit(f"voice.py: {path}: {error}") from None
 

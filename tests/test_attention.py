@@ -94,6 +94,9 @@ def test_cache_refuses_gradients_and_other_batches_and_forgets():
         layer(X[:, :4], cache=cache)
         with pytest.raises(ValueError, match="holds 3 sequences, got 2"):
             layer(X[:2, 4:], cache=cache)
+        with pytest.raises(ValueError, match="does not broadcast"):
+            layer(X[:, 4:], mask=np.ones((2, 3), bool), cache=cache)
+        assert cache.length == 4        # as before the call that was refused
         cache.truncate(3)
         cache.take([2, 0])
         rest = layer(X[[2, 0], 3:], cache=cache)
@@ -124,6 +127,14 @@ def test_dropout_drops_weights_in_training_only():
     many = np.stack([layer(X).data for _ in range(2000)])
     deviation = many.std(0) / np.sqrt(len(many))        # of the mean; 144 of them: none beyond 6
     assert (np.abs(many.mean(0) - plain(X).data) < 6 * deviation).all()
+
+
+def test_dropout_with_padding_that_is_not_a_number():
+    layer, memory = cdl.MultiHeadAttention(2, dropout=0.5, rng=0), X.copy()
+    memory[:, 4] = np.nan
+    mask = np.ones((1, 6), bool)
+    mask[:, 4] = False
+    assert layer.training and np.isfinite(layer(X, memory, mask).numpy()).all()
 
 
 def test_every_parameter_has_a_gradient():
@@ -220,6 +231,56 @@ def test_query_that_sees_nothing_gives_zeros_and_gradients_of_zeros(kind):
     assert not any(a.any() for a in (y, dq, dk, dv))
     y, dq, dk, dv = passes([operands((9, 3))[0], k, v], causal=True)     # more queries than keys: the first see none
     assert not y[:4].any() and not dq[:4].any() and y[4:].all() and np.isfinite(dk).all()
+
+
+def draws(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape, np.float32)
+
+
+def test_a_mask_that_is_not_contiguous_has_its_gradient():
+    """Relative positions: rows of a table, one for each distance, turned to where the heads are."""
+    table = cdl.Tensor(draws(9, 2), requires_grad=True)
+    distance, grads = np.arange(5)[:, None] - np.arange(5) + 4, []
+    layer, x = cdl.MultiHeadAttention(2, rng=0), draws(1, 5, 8)
+    for bias in (table[distance].transpose(2, 0, 1), table[distance].transpose(2, 0, 1) + 0):
+        table.grad = None
+        (layer(x, mask=bias[None]) ** 2).sum().backward()
+        grads.append(table.grad.numpy())
+    assert np.abs(grads[1]).max() > 0
+    np.testing.assert_array_equal(*grads)
+    bias = cdl.Tensor(draws(5, 5), requires_grad=True)
+    q = draws(5, 4)
+    (cdl.attention(q, q, q, bias.T) ** 2).sum().backward()      # only the mask wants one
+    turned = cdl.Tensor(bias.numpy().T.copy(), requires_grad=True)
+    (cdl.attention(q, q, q, turned) ** 2).sum().backward()
+    np.testing.assert_array_equal(bias.grad.numpy(), turned.grad.numpy().T)
+
+
+@pytest.mark.parametrize("mask", [np.zeros((4, 4), np.float32), np.ones((4, 4), bool)])
+def test_a_mask_changed_before_the_backward_is_noticed(mask):
+    mask, q = cdl.Tensor(mask), cdl.Tensor(draws(4, 8), requires_grad=True)
+    y = cdl.attention(q, q, q, mask)
+    mask[0, 1] = 0
+    with pytest.raises(RuntimeError, match="AttentionNode needs a value that was changed in place"):
+        y.sum().backward()
+
+
+def test_the_lowest_finite_mask_hides_nothing_altogether():
+    """Where all keys have it, they share the query; where one has not, it gets all."""
+    q, v, low = draws(3, 8), draws(3, 8), np.finfo(np.float32).min
+    for mask in (np.full((3, 3), low), np.array([0, low, low]) + np.zeros((3, 1), np.float32)):
+        for causal in (False, True):
+            mask = mask.astype(np.float32)
+            w = cdl.ops.attention_weights(q, q, mask, causal)
+            np.testing.assert_allclose(w.sum(-1), 1, rtol=1e-6)
+            np.testing.assert_allclose(cdl.attention(q, q, v, mask, causal), w @ v, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("scale, words", [("a", "scale must be a number"), ([1, 2], "scale must be a number"),
+                                          (float("nan"), "scale must be finite, got nan")])
+def test_a_scale_is_a_number(scale, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        cdl.attention(np.eye(2), np.eye(2), np.eye(2), scale=scale)
 
 
 def test_large_scores_do_not_overflow():

@@ -8,7 +8,7 @@ from threadbits import assert_same_bits
 
 import cdl
 from cdl._core import bfloat16
-from cdl._core.halves import Halves, dense_of_halves, halves
+from cdl._core.panels import Panels, dense_of_panels, panels
 
 UNITS = {"floats": 0, "pairs": 1, "tiles": 2}
 SHAPES = [(64, 64, 64), (100, 77, 45), (33, 1000, 130), (300, 33, 70), (129, 257, 385)]     # (m, k, n)
@@ -124,6 +124,7 @@ def test_a_network_trains(unit):
 
 def test_what_it_is_set_to():
     assert bfloat16.get_precision() == "float32"
+    assert cdl.set_precision("bfloat16") == "float32" and cdl.set_precision("float32") == "bfloat16"
     assert bfloat16.bfloat16_unit() in ("none", "AVX-512 BF16", "AMX")
     with pytest.raises(ValueError, match="expected 'float32' or 'bfloat16', got 'float16'"):
         cdl.set_precision("float16")
@@ -135,17 +136,17 @@ def test_what_it_is_set_to():
 def test_dense_of_halves(unit, shape):
     x, w = operands(*shape)
     bias = np.linspace(-1, 1, shape[2], dtype=np.float32)
-    held = halves(cdl.Tensor(w))
+    held = panels(cdl.Tensor(w), True)
     assert held.shape == w.shape
-    assert_product_of_halves(dense_of_halves(x, held, bias).numpy(), x, w, bias)
-    np.testing.assert_array_equal(dense_of_halves(x, held, bias, "relu").numpy(),
-                                  np.maximum(dense_of_halves(x, held, bias).numpy(), 0))
-    assert_same_bits(lambda: [dense_of_halves(x, held).numpy()])
+    assert_product_of_halves(dense_of_panels(x, held, bias).numpy(), x, w, bias)
+    np.testing.assert_array_equal(dense_of_panels(x, held, bias, "relu").numpy(),
+                                  np.maximum(dense_of_panels(x, held, bias).numpy(), 0))
+    assert_same_bits(lambda: [dense_of_panels(x, held).numpy()])
 
 
 def test_halves_are_the_rounded_weights():
     w = operands(50, 1, 70)[1].repeat(33, 0) * np.linspace(1, 2, 33, dtype=np.float32)[:, None]
-    held = halves(cdl.Tensor(w))
+    held = panels(cdl.Tensor(w), True)
     np.testing.assert_array_equal(held.plain().numpy(), halves_of(w))
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(held)).plain().numpy(), halves_of(w))
     np.testing.assert_array_equal(copy.deepcopy(held).plain().numpy(), halves_of(w))
@@ -153,19 +154,19 @@ def test_halves_are_the_rounded_weights():
 
 def test_halves_where_a_gradient_is_asked_for():
     x, w = operands(40, 50, 60)
-    held, t = halves(cdl.Tensor(w)), cdl.Tensor(x, requires_grad=True)
-    dense_of_halves(t, held).backward(cdl.Tensor(np.ones((40, 60), np.float32)))
+    held, t = panels(cdl.Tensor(w), True), cdl.Tensor(x, requires_grad=True)
+    dense_of_panels(t, held).backward(cdl.Tensor(np.ones((40, 60), np.float32)))
     np.testing.assert_allclose(t.grad.numpy(), np.ones((40, 60), np.float32) @ halves_of(w).T, rtol=1e-5, atol=1e-5)
-    y = dense_of_halves(x.astype(np.float64), held)
+    y = dense_of_panels(x.astype(np.float64), held)
     assert y.dtype == np.float64
     np.testing.assert_allclose(y.numpy(), x.astype(np.float64) @ halves_of(w), rtol=1e-12)
 
 
 def test_what_halves_refuse():
     with pytest.raises(TypeError, match=r"expected float32 weights of two axes, got float64 of shape \(2, 2\)"):
-        halves(cdl.Tensor(np.ones((2, 2))))
+        panels(cdl.Tensor(np.ones((2, 2))), True)
     with pytest.raises(ValueError, match=r"expected 50 features \(w is \(50, 60\)\) .* of x, got x of shape \(2, 3\)"):
-        dense_of_halves(np.ones((2, 3), np.float32), halves(cdl.Tensor(operands(1, 50, 60)[1])))
+        dense_of_panels(np.ones((2, 3), np.float32), panels(cdl.Tensor(operands(1, 50, 60)[1]), True))
 
 
 def test_a_fused_model_holds_halves(unit, tmp_path):
@@ -174,12 +175,12 @@ def test_a_fused_model_holds_halves(unit, tmp_path):
     weight = model.layers[0].weight.numpy().copy()
     wanted = model.predict(x)
     model.fuse()
-    assert type(vars(model.layers[0])["weight"]) is Halves and type(vars(model.layers[1])["weight"]) is cdl.Tensor
+    assert type(vars(model.layers[0])["weight"]) is Panels and type(vars(model.layers[1])["weight"]) is cdl.Tensor
     np.testing.assert_allclose(model.predict(x), wanted, atol=1e-5)     # what is rounded is the same, before or in the call
     np.testing.assert_allclose(model.predict(x[:1]), wanted[:1], atol=0.05)      # one row is rounded here, and was not before
     model.save(tmp_path / "model.safetensors")      # unpacks
     np.testing.assert_array_equal(model.layers[0].weight.numpy(), halves_of(weight))
     np.testing.assert_array_equal(cdl.load(tmp_path / "model.safetensors").layers[0].weight.numpy(), halves_of(weight))
-    assert type(vars(model.fuse().layers[0])["weight"]) is Halves
+    assert type(vars(model.fuse().layers[0])["weight"]) is Panels
     cdl.set_precision("float32")
     np.testing.assert_allclose(model.predict(x), wanted, atol=0.05)     # what is held stays so

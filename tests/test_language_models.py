@@ -166,6 +166,9 @@ def test_config_json(tmp_path):
         models.GPT2.from_config(path)
     with pytest.raises(ValueError, match="position_embedding_type must be 'absolute', got 'relative_key'"):
         models.BERT.from_config({"model_type": "bert", "position_embedding_type": "relative_key"})
+    with pytest.warns(UserWarning, match="attn_pdrop 0.3: in training this network drops 0.1 at all places"):
+        models.GPT2.from_config({"model_type": "gpt2", "n_layer": 1, "n_embd": 8, "n_head": 2, "vocab_size": 9,
+                                 "resid_pdrop": 0.1, "embd_pdrop": 0.1, "attn_pdrop": 0.3})
     path.write_text("[1]")
     with pytest.raises(ValueError, match="got those of 'list'"):
         models.BERT.from_config(path)
@@ -304,6 +307,8 @@ def test_draws_have_the_probabilities_that_are_asked_for():
     (([1], 2), {"temperature": 1.0, "top_p": 0.0}, ValueError, "top_p must be above 0 and at most 1, got 0.0"),
     (([1], 2), {"temperature": 1.0, "top_p": 1.1}, ValueError, "top_p must be"),
     (([1], 2), {"top_k": 3}, ValueError, "with temperature 0 nothing is drawn"),
+    (([1], 2), {"stop": "."}, TypeError, "stop must be the id of a token, got '.'"),
+    (([1], 2), {"stop": 30}, ValueError, "stop must be one of the 30 tokens, got 30"),
     (([30], 2), {}, IndexError, "id 30 at position 0, 0 is out of range"),
     (([1], 2), {"temperature": 1.0, "rng": -1}, ValueError, "rng"),
 ])
@@ -324,6 +329,13 @@ def test_scores_that_are_no_numbers_are_told(value, temperature):
 def test_draws_at_the_smallest_temperatures():
     rng = np.random.default_rng(0)
     np.testing.assert_array_equal(sampled(np.array([[0.0, 3.0, 1.0]] * 4), 1e-307, None, None, rng), 1)
+
+
+def test_an_id_out_of_range_is_named_with_its_position_among_all():
+    ids = np.zeros((40, 3), int)
+    ids[37, 1] = 99
+    with pytest.raises(IndexError, match="id 99 at position 37, 1 is out of range"):
+        models.BERT(**BERT).predict(ids, batch_size=8)
 
 
 def test_a_loader_takes_no_mask():

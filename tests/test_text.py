@@ -24,6 +24,8 @@ def test_characters_of_any_script():
 @pytest.mark.parametrize("call, error, words", [
     (lambda c: Characters(""), ValueError, "there are no characters"),
     (lambda c: Characters(["a", "bc"]), ValueError, "expected single characters, got 'bc'"),
+    (lambda c: Characters([1, "a"]), ValueError, "expected single characters, got 1"),
+    (lambda c: c.encode(5), TypeError, "expected a text .str, or bytes of UTF-8., got int"),
     (lambda c: c.encode("abxa"), ValueError, "'x' at position 2 is not among the 3 characters"),
     (lambda c: c.encode("🙂"), ValueError, "'🙂' at position 0"),
     (lambda c: c.decode([0, 3]), IndexError, "id 3 at position 1 is out of range; there are 3 tokens, 0 to 2"),
@@ -43,6 +45,10 @@ def test_windows():
     assert windows(range(10), 5)[0].shape == (1, 5)     # the last has no successor
     with pytest.raises(ValueError, match="5 ids are too few for a sample of 5 and what follows it"):
         windows(np.arange(5), 5)
+    with pytest.raises(ValueError, match="length must be a positive integer, got 0"):
+        windows(np.arange(5), 0)
+    with pytest.raises(ValueError, match=r"expected the ids of one text, of shape \(T,\), got shape \(2, 5\)"):
+        windows(np.ones((2, 5)), 2)
 
 
 # --- recurrent language models ----------------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ static void run(size_t m, size_t n, size_t k, enum form form, enum start start, 
     case PACKED:
         panels = place(in_panels, (n + PANEL - 1) / PANEL * panel, at_end);
         KERNEL(gemm_pack)(k, n, b, 1, br, panels, PANEL, panel);
-        KERNEL(gemm)(m, n, k, a, ar, 1, panels, PANEL, panel, c, cr, bias, add);
+        KERNEL(gemm_fetching)(m, n, k, a, ar, 1, panels, PANEL, panel, c, cr, bias, add, at_end ? panels : NULL);
         break;
     default:
         KERNEL(gemm_dot)(m, n, k, a, ar, b, br, c, cr, bias, add);

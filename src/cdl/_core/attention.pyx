@@ -7,6 +7,7 @@ log = log2 of the sum of 2^(score scale log2 e). Backward, with the weights w co
 
     dv = wT g,   ds = w (dw - dot) scale,   dot = rows' sums of w dw = rows' sums of y g,   dq = ds k,   dk = dsT q
 """
+from libc.math cimport isfinite
 from libc.string cimport memset
 
 cimport cython
@@ -18,10 +19,13 @@ from cdl._core.kernels cimport BINARY_ADD, MASK_ADDED, MASK_BOOL, MASK_NONE, K, 
 from cdl._core.memory cimport pool_alloc, pool_free
 from cdl._core.shape cimport broadcast
 from cdl._core.sizes cimport ceil_div, even_part
-from cdl._core.tape cimport give, record, recording
+from cdl._core.tape cimport give, record, recording, refuse_changed, version_of
 from cdl._core.tensor cimport (BOOL, F64, I64, ITEMSIZE, MAXDIM, READS_A, READS_B, READS_C, Node, Tensor, empty_like,
                                fill_like, new_tensor, shape_of)
 from cdl._core.threads cimport run_tasks
+
+from cdl._core.check import number
+
 
 cdef extern from "gemm.h" nogil:
     size_t PANEL "CDL_GEMM_PANEL"
@@ -268,7 +272,8 @@ cdef enum:
 cdef class AttentionNode(Node):
     """a, b, c: query, key and value."""
     cdef Attention job
-    cdef Tensor log, mask, given        # given: the mask that wants a gradient, mask as the kernels read it
+    cdef Tensor log, mask, given        # the mask as the kernels read it, and as it came
+    cdef int version                    # of the mask, where it is not a copy
 
     cdef int backward(self, Tensor y, Tensor g) except -1:
         cdef Attention a = self.job
@@ -277,6 +282,8 @@ cdef class AttentionNode(Node):
         cdef Py_ssize_t tasks = 1
         cdef Py_ssize_t[2] dims
         cdef int i
+        if self.mask is not None and self.mask is self.given and version_of(self.mask) != self.version:
+            refuse_changed(self)
         a.y.ptr, a.g.ptr, a.log = y.ptr, g.ptr, self.log.ptr
         lay(&a.q, q, &a, True, a.d)
         lay(&a.k, k, &a, False, a.d)
@@ -285,7 +292,7 @@ cdef class AttentionNode(Node):
         dk = gradient_of(self.b, &a.dk, &a, False, a.d)
         dv = gradient_of(self.c, &a.dv_, &a, False, a.dv)
         a.dmask.ptr = NULL
-        if self.given is not None and self.given.needs_grad:
+        if self.more is not None and self.given.needs_grad:
             dmask = fill_like(self.given, 0)
             lay_mask(&a.dmask, dmask, &a)
         for i in range(a.axes):
@@ -329,10 +336,10 @@ include "attention_axes.pxi"
 
 
 # --- the ops ----------------------------------------------------------------------------------------------------------
-cdef Tensor apply(Attention* a, Tensor q, Tensor k, Tensor v, Tensor mask, int ndim, const Py_ssize_t* dims):
-    """y of these dims, for operands of one kind; a holds everything but pointers and steps."""
+cdef Tensor apply(Attention* a, Tensor q, Tensor k, Tensor v, Tensor mask, Tensor given, int ndim, const Py_ssize_t* dims):
+    """y of these dims, for operands of one kind; a holds everything but pointers and steps. mask: what `set_mask` gave."""
     cdef Tensor ready_q = ready(q), ready_k = ready(k), ready_v = ready(v), y = new_tensor(q.kind, ndim, dims), log = None
-    cdef bint with_mask = mask is not None and recording(mask)
+    cdef bint with_mask = given is not None and recording(given)
     cdef bint record_it = recording(q) or recording(k) or recording(v) or with_mask
     cdef AttentionNode node
     cdef Py_ssize_t rows = a.outer * a.groups * a.tq
@@ -348,19 +355,26 @@ cdef Tensor apply(Attention* a, Tensor q, Tensor k, Tensor v, Tensor mask, int n
         forward(a)
     if record_it:
         node = AttentionNode.__new__(AttentionNode)
-        node.job, node.log, node.mask, node.given = a[0], log, mask, mask if with_mask else None
+        node.job, node.log, node.mask, node.given = a[0], log, mask, given
+        if mask is not None:
+            node.version = version_of(mask)
         node.job.g = a.y
-        record(y, node, READS_A | READS_B | READS_C, q, k, v, (mask,) if with_mask else None)
+        record(y, node, READS_A | READS_B | READS_C, q, k, v, (given,) if with_mask else None)
     return y
 
 
 cdef double factor_of(object scale, Py_ssize_t d) except? -1:
-    return d ** -0.5 if scale is None else float(scale)
+    if scale is None:
+        return d ** -0.5
+    if not isfinite(number(scale, "attention", "scale")):
+        raise ValueError(f"attention: scale must be finite, got {scale!r}")
+    return scale
 
 
 def attention(query, key, value, mask=None, bint causal=False, scale=None):
     """softmax(query keyT scale + mask) value; see `cdl.attention`."""
-    cdef Tensor q = as_float(query, "attention"), k = as_float(key, "attention"), v = as_float(value, "attention"), m = None
+    cdef Tensor q = as_float(query, "attention"), k = as_float(key, "attention"), v = as_float(value, "attention")
+    cdef Tensor m = None, dense
     cdef bint as_tensor = type(query) is Tensor or type(key) is Tensor or type(value) is Tensor or type(mask) is Tensor
     cdef int kind = max(q.kind, k.kind, v.kind), i
     cdef Py_ssize_t[MAXDIM] dims
@@ -375,9 +389,9 @@ def attention(query, key, value, mask=None, bint causal=False, scale=None):
     dims[q.ndim - 1] = a.tk
     if mask is not None:
         m = as_mask(mask, kind)
-    set_mask(&a, m, tuple([dims[i] for i in range(q.ndim)]))
+    dense = set_mask(&a, m, tuple([dims[i] for i in range(q.ndim)]))
     dims[q.ndim - 1] = a.dv
-    return finish(apply(&a, q, k, v, m, q.ndim, dims), as_tensor)
+    return finish(apply(&a, q, k, v, dense, m, q.ndim, dims), as_tensor)
 
 
 def attention_of_heads(Tensor query, Tensor key, Tensor value, Py_ssize_t heads, Py_ssize_t key_heads, mask=None,
@@ -387,7 +401,7 @@ def attention_of_heads(Tensor query, Tensor key, Tensor value, Py_ssize_t heads,
     The result is (N, Tq, heads dv). A mask broadcasts to (N, heads, Tq, Tk).
     """
     cdef int kind = max(query.kind, key.kind, value.kind)
-    cdef Tensor q = cast(query, kind), k = cast(key, kind), v = cast(value, kind), m = None
+    cdef Tensor q = cast(query, kind), k = cast(key, kind), v = cast(value, kind), m = None, dense
     cdef Py_ssize_t[3] dims
     cdef Attention a
     if q.ndim != 3 or k.ndim != 3 or v.ndim != 3 or q.dims[0] != k.dims[0] or k.dims[0] != v.dims[0] or (
@@ -404,9 +418,9 @@ def attention_of_heads(Tensor query, Tensor key, Tensor value, Py_ssize_t heads,
     a.causal, a.scale = causal, factor_of(scale, a.d)
     if mask is not None:
         m = as_mask(mask, kind)
-    set_mask(&a, m, (q.dims[0], heads, a.tq, a.tk))
+    dense = set_mask(&a, m, (q.dims[0], heads, a.tq, a.tk))
     dims[0], dims[1], dims[2] = q.dims[0], a.tq, heads * a.dv
-    return apply(&a, q, k, v, m, 3, dims)
+    return apply(&a, q, k, v, dense, m, 3, dims)
 
 
 def check_operands(query, key, mask=None):

@@ -40,26 +40,25 @@ cdef void lay_mask(Side* s, Tensor mask, Attention* a) noexcept:
 
 
 cdef Tensor as_mask(object mask, int kind):
-    """Booleans, or floats of this kind; along keys the kernels can read them."""
+    """Booleans, or floats of this kind."""
     cdef Tensor t = as_any(mask, "attention")
     if t.kind == I64:
         raise TypeError("attention: mask must hold booleans, True where a query may look at a key, or floats that are added "
                         f"to the scores, got {t.dtype}; convert it with mask.astype(bool)")
     if t.kind != BOOL:
         t = cast(t, kind)
-    if t.ndim == 0 or not t.contiguous:
-        t = contiguous(t)
     return t
 
 
-cdef int set_mask(Attention* a, Tensor mask, tuple scores) except -1:
+cdef Tensor set_mask(Attention* a, Tensor mask, tuple scores):
+    """The mask as the kernels read it: it, or a copy; None without one."""
     cdef int i
     cdef bint bad
     a.masked, a.mask.ptr, a.mask.row, a.mask.group, a.mask_col = MASK_NONE, NULL, 0, 0, 0
     for i in range(a.axes):
         a.mask.steps[i] = 0
     if mask is None:
-        return 0
+        return None
     bad = mask.ndim > len(scores)
     if not bad:
         for i in range(1, mask.ndim + 1):
@@ -68,8 +67,9 @@ cdef int set_mask(Attention* a, Tensor mask, tuple scores) except -1:
         raise ValueError(f"attention: mask of shape {shape_of(mask)} does not broadcast to the scores {scores}, a row for each "
                          "query and a column for each key")
     a.masked = MASK_BOOL if mask.kind == BOOL else MASK_ADDED
+    mask = contiguous(mask)
     lay_mask(&a.mask, mask, a)
-    return 0
+    return mask
 
 
 cdef int check(Tensor q, Tensor k, Tensor v) except -1:

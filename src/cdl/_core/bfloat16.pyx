@@ -176,17 +176,22 @@ cdef bint bf16_serves(const Gemm* g) noexcept nogil:
 def set_precision(name):
     """Let matrix products of float32 round their operands to bfloat16, or have them as they are.
 
-    With "bfloat16", products of at least 32 rows, columns and terms and 200,000 multiply-adds, in dense layers, `matmul` and
-    1 x 1 convolutions, forward and backward, take their operands with 8 bits of precision instead of 24: each result is
-    within 2⁻⁷ · Σ|a||b| of the product. They are summed in float32, and all arrays stay float32; smaller products and all
-    else, and float64, are computed as ever. Faster where the processor multiplies bfloat16 (AMX; the dot product of
-    AVX-512 BF16 on AMD); correct, and slower, where it does not; `cdl info` says which. Subnormal numbers may be
-    taken as 0.
+    With "bfloat16", products of at least 32 rows, columns and terms and 200,000 multiply-adds, in dense layers,
+    `matmul` and 1 x 1 convolutions, forward and backward, take their operands with 8 bits of precision instead of 24:
+    each result is within 2⁻⁷ · Σ|a||b| of the product (above 3.39e38 they round to inf). They are summed in float32,
+    and all arrays stay float32; smaller products and all else, and float64, are computed as ever. Faster where the
+    processor multiplies bfloat16 (AMX; the dot product of AVX-512 BF16 on AMD); correct, and slower, where it does
+    not; `cdl info` says which. Subnormal numbers may be taken as 0.
 
     Parameters
     ----------
     name : {"float32", "bfloat16"}
         "float32" at first.
+
+    Returns
+    -------
+    str
+        What it was before, to go back to. It holds for the whole process.
 
     Raises
     ------
@@ -196,18 +201,21 @@ def set_precision(name):
     Examples
     --------
     >>> import cdl
-    >>> cdl.set_precision("bfloat16")
+    >>> before = cdl.set_precision("bfloat16")
     >>> x = np.full((64, 64), 1.001, np.float32)
     >>> float(cdl.matmul(x, x)[0, 0])
     64.0
-    >>> cdl.set_precision("float32")
+    >>> cdl.set_precision(before)
+    'bfloat16'
     """
     global enabled, unit
+    before = get_precision()
     if name not in ("float32", "bfloat16"):
         raise ValueError(f"set_precision: expected 'float32' or 'bfloat16', got {name!r}")
     if name == "bfloat16" and not enabled:
         unit = _best_unit()
     enabled = name == "bfloat16"
+    return before
 
 
 def get_precision():

@@ -40,9 +40,14 @@ cdef enum:
     CHUNK_BYTES = 4096          # k x item of packed operands: k = 1024 in float32 had 95 % where 512 had 93 and 384 90
     TURNED_CHUNK_BYTES = 1536   # the same where a is transposed: every step of k is a line or two of the 768 of L1
     GROUP_BYTES = 3 << 18       # of packed b: 8 panels at k = 768, in L2 while all rows of a pass by
+    # Held panels, where all of a fits L2 beside them and the next group, which is on its way: (128, 768, 3072) from memory
+    # 203 GF/s, 190 with twice as much and 177 with four times; where a comes from further for every group, 180 of 193.
+    HELD_A_BYTES = 1 << 20
+    HELD_GROUP_BYTES = 3 << 16
     BLOCK_BYTES = 1 << 19       # of a block of a beside b in place, half of an L2 cache of 1 MB: the rest is for b and c
     PACKED_A_BYTES = 1 << 22    # of a packed block of a: each block packs b anew, which costs a 100th of 1024 rows
     BLOCK_ROWS = 28             # two tiles: rows of packed products that are still in L1 when the activation is applied
+    FINISHED_BYTES = 1 << 18    # the same in L2, where all rows pass by while the next panels are fetched
     WHOLE_B_BYTES = 1 << 20     # a smaller b needs no slabs
     SLAB_BYTES = 5 << 17        # of a slab: 512 KB to 1 MB were equal, more or less lost up to 10 %
     DIRECT_C_BYTES = 7 << 17    # larger c are not gone over for every slab
@@ -64,9 +69,18 @@ cdef long L1_WAYS = os.sysconf("SC_LEVEL1_DCACHE_ASSOC") if "SC_LEVEL1_DCACHE_AS
 cdef struct Plan:
     Gemm g
     bint dot, pack_a, pack_b
+    bint held                   # b is packed already: panels of PANEL columns, all of k in each
     Py_ssize_t rows, columns    # of the block of one task
     Py_ssize_t grid_columns     # blocks side by side
     int status                  # -1: out of memory
+
+cdef struct Block:
+    # Operands of a block of c for some steps of k
+    const char* a
+    Py_ssize_t a_row, a_col
+    const char* b
+    Py_ssize_t b_row, panel
+    const char* next            # packed b of the block after it, which is fetched on the way; or NULL
 
 
 cdef double gemm_microseconds(const Gemm* g) noexcept nogil:
@@ -99,7 +113,7 @@ cdef Py_ssize_t steps_at_once(const Plan* plan, Py_ssize_t n) noexcept nogil:
     """How many steps of k a block of n columns is taken through before the next rows and columns have their turn."""
     cdef const Gemm* g = &plan.g
     cdef Py_ssize_t item = ITEMSIZE[g.kind], most = CHUNK_BYTES // item
-    if not plan.pack_b and g.k * n * item > WHOLE_B_BYTES:
+    if not plan.pack_b and not plan.held and g.k * n * item > WHOLE_B_BYTES:
         most = min(most, max(SLAB_BYTES // (n * item), 8))
     elif plan.pack_b and g.a_row == 1:
         most = min(most, TURNED_CHUNK_BYTES // item)
@@ -109,77 +123,96 @@ cdef Py_ssize_t steps_at_once(const Plan* plan, Py_ssize_t n) noexcept nogil:
 cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n) noexcept nogil:
     """Rows i to i + m and columns j to j + n of c, in blocks that fit the caches."""
     cdef const Gemm* g = &plan.g
-    cdef Py_ssize_t item = ITEMSIZE[g.kind], p, jj, ii, depth, width, height, panel = PANEL
-    cdef Py_ssize_t chunk = steps_at_once(plan, n), high = BLOCK_BYTES, wide = MOST_COLUMNS
-    cdef Py_ssize_t b_row = g.b_row, a_row = g.a_row, a_col = g.a_col
+    cdef Block block
+    cdef Py_ssize_t item = ITEMSIZE[g.kind], chunk = steps_at_once(plan, n), high = BLOCK_BYTES, wide = MOST_COLUMNS, group
     cdef char* packed_a = NULL
     cdef char* packed_b = NULL
-    cdef const char* a
-    cdef const char* b
-    if plan.pack_b:
-        high = PACKED_A_BYTES
-        wide = max(GROUP_BYTES // (chunk * PANEL * item), 1) * PANEL
-        panel = chunk * PANEL + 16
+    cdef int status = -1
+    block.a_row, block.a_col, block.b_row, block.panel = g.a_row, g.a_col, g.b_row, PANEL
+    if plan.pack_b or plan.held:
+        high, group = PACKED_A_BYTES, GROUP_BYTES
+        if plan.held and m * chunk * item <= HELD_A_BYTES:
+            group = HELD_GROUP_BYTES
+        wide = max(group // (chunk * PANEL * item), 1) * PANEL
+        block.b_row, block.panel = PANEL, g.k * PANEL if plan.held else chunk * PANEL + 16
     high = even_part(m, max(high // (chunk * item), BLOCK_ROWS), 1)
     wide = even_part(n, wide, PANEL)
     if plan.pack_a:     # 16 elements between rows keep them out of one another's cache sets
-        if a_row == 1:      # a is stored transposed: its packed block too
-            a_col = high + 16
-            packed_a = <char*>pool_alloc(chunk * a_col * item)
+        if g.a_row == 1:    # a is stored transposed: its packed block too
+            block.a_col = high + 16
+            packed_a = <char*>pool_alloc(chunk * block.a_col * item)
         else:
-            a_row, a_col = chunk + 16, 1
-            packed_a = <char*>pool_alloc(high * a_row * item)
+            block.a_row, block.a_col = chunk + 16, 1
+            packed_a = <char*>pool_alloc(high * block.a_row * item)
     if plan.pack_b:
-        b_row = PANEL
-        packed_b = <char*>pool_alloc(wide // PANEL * panel * item)
-    if (plan.pack_a and packed_a == NULL) or (plan.pack_b and packed_b == NULL):
-        pool_free(packed_a)
-        pool_free(packed_b)
-        return -1
+        packed_b = <char*>pool_alloc(wide // PANEL * block.panel * item)
+    if (packed_a != NULL or not plan.pack_a) and (packed_b != NULL or not plan.pack_b):
+        all_blocks(plan, &block, i, j, m, n, chunk, high, wide, packed_a, packed_b)
+        status = 0
+    pool_free(packed_a)
+    pool_free(packed_b)
+    return status
+
+
+cdef void all_blocks(const Plan* plan, Block* block, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n,
+                     Py_ssize_t chunk, Py_ssize_t high, Py_ssize_t wide, char* packed_a, char* packed_b) noexcept nogil:
+    cdef const Gemm* g = &plan.g
+    cdef Py_ssize_t item = ITEMSIZE[g.kind], p, jj, ii, depth, width, height
     ii = i
     while ii < i + m:
         height = min(high, i + m - ii)
         p = 0
         while True:     # once for k = 0: c is then the bias
             depth = min(chunk, g.k - p)
-            a = g.a + (ii * g.a_row + p * g.a_col) * item
+            block.a = g.a + (ii * g.a_row + p * g.a_col) * item
             if plan.pack_a:
-                pack_rows(g, a, height, depth, packed_a, a_row, a_col)
-                a = packed_a
-            if not plan.pack_b and m >= FETCH_ROWS and g.k * n * item > WHOLE_B_BYTES:
+                pack_rows(g, block.a, height, depth, packed_a, block.a_row, block.a_col)
+                block.a = packed_a
+            if not plan.pack_b and not plan.held and m >= FETCH_ROWS and g.k * n * item > WHOLE_B_BYTES:
                 fetch(g.b + (p * g.b_row + j) * item, depth, n * item, g.b_row * item)
             jj = j
             while jj < j + n:
                 width = min(wide, j + n - jj)
-                b = g.b + (p * g.b_row + jj * g.b_col) * item
+                block.next = NULL
+                if plan.held:
+                    block.b = held_columns(g, p, jj)
+                    if jj + width < j + n:
+                        block.next = held_columns(g, p, jj + width)
+                    elif p + depth < g.k:
+                        block.next = held_columns(g, p + depth, j)
+                else:
+                    block.b = g.b + (p * g.b_row + jj * g.b_col) * item
                 if plan.pack_b:
-                    K[g.kind].gemm_pack(depth, width, b, g.b_row, g.b_col, packed_b, PANEL, panel)
-                    b = packed_b
-                times_columns(g, ii, jj, height, width, p, depth, a, a_row, a_col, b, b_row, panel)
+                    K[g.kind].gemm_pack(depth, width, block.b, g.b_row, g.b_col, packed_b, PANEL, block.panel)
+                    block.b = packed_b
+                times_columns(g, block, ii, jj, height, width, p, depth)
                 jj += width
             p += depth
             if p >= g.k:
                 break
         ii += height
-    pool_free(packed_a)
-    pool_free(packed_b)
-    return 0
 
 
-cdef inline void times_columns(const Gemm* g, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n, Py_ssize_t p,
-                               Py_ssize_t depth, const char* a, Py_ssize_t a_row, Py_ssize_t a_col, const char* b,
-                               Py_ssize_t b_row, Py_ssize_t panel) noexcept nogil:
+cdef inline const char* held_columns(const Gemm* g, Py_ssize_t p, Py_ssize_t j) noexcept nogil:
+    """Row p of the panel that begins with column j."""
+    return g.b + (j * g.k + p * PANEL) * ITEMSIZE[g.kind]
+
+
+cdef inline void times_columns(const Gemm* g, const Block* block, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, Py_ssize_t n,
+                               Py_ssize_t p, Py_ssize_t depth) noexcept nogil:
     """Rows i to i + m and columns j to j + n of c, for `depth` steps of k from p on; after the last, the activation."""
     cdef Py_ssize_t item = ITEMSIZE[g.kind], rows = m, done = 0
     cdef bint last = g.act >= 0 and p + depth >= g.k
     cdef char* z = (g.z if g.z != NULL else g.c) + (i * g.c_row + j) * item
-    if last and panel != PANEL:     # columns of packed panels are cheap to come back to: a few rows, still in L1
+    if last and block.next != NULL:
+        rows = max(FINISHED_BYTES // (n * item), BLOCK_ROWS)
+    elif last and block.panel != PANEL:     # columns of packed panels are cheap to come back to: a few rows, still in L1
         rows = BLOCK_ROWS
     while done < m:
         rows = min(rows, m - done)
-        K[g.kind].gemm(rows, n, depth, a + done * a_row * item, a_row, a_col, b, b_row, panel,
-                       z + done * g.c_row * item, g.c_row, NULL if g.bias == NULL or p > 0 else g.bias + j * item,
-                       g.accumulate or p > 0)
+        K[g.kind].gemm_fetching(rows, n, depth, block.a + done * block.a_row * item, block.a_row, block.a_col, block.b,
+                                block.b_row, block.panel, z + done * g.c_row * item, g.c_row,
+                                NULL if g.bias == NULL or p > 0 else g.bias + j * item, g.accumulate or p > 0, block.next)
         if last:
             activate(g, i + done, j, rows, n)
         done += rows
@@ -212,6 +245,7 @@ cdef void choose(Plan* plan) noexcept nogil:
             g.b_row = 1
     if g.m == 1:
         g.a_row = 1 if g.a_col != 1 else g.k
+    plan.held = False
     plan.status = 0
     plan.rows, plan.columns, plan.grid_columns = g.m, g.n, 1
     plan.dot = g.b_row == 1 and g.b_col != 1 and g.a_col == 1 and g.m <= (
@@ -296,8 +330,6 @@ cdef int inner(const Gemm* g) noexcept nogil:
 
 cdef int gemm(const Gemm* g) noexcept nogil:
     cdef Plan plan
-    cdef double microseconds
-    cdef int threads
     if g.m == 0 or g.n == 0:
         return 0
     if g.b_col == 1 and g.n > 1 and g.m * g.n < FEW_FLOPS and 2 * g.m * g.n * g.k < FEW_FLOPS:
@@ -314,12 +346,36 @@ cdef int gemm(const Gemm* g) noexcept nogil:
         return bf16_gemm(g)
     plan.g = g[0]
     choose(&plan)
-    microseconds = gemm_microseconds(g)
-    threads = threads_for(microseconds)
+    return carry_out(&plan)
+
+
+cdef int carry_out(Plan* plan) noexcept nogil:
+    cdef double microseconds = gemm_microseconds(&plan.g)
+    cdef int threads = threads_for(microseconds)
     if threads > 1:
-        share_out(&plan, threads, microseconds)
-    parallel_for(block_task, &plan, ceil_div(g.m, plan.rows) * plan.grid_columns, threads)
+        share_out(plan, threads, microseconds)
+    parallel_for(block_task, plan, ceil_div(plan.g.m, plan.rows) * plan.grid_columns, threads)
     return plan.status
+
+
+# --- b packed once ----------------------------------------------------------------------------------------------------
+cdef Py_ssize_t panels_size(Py_ssize_t k, Py_ssize_t n) noexcept nogil:
+    return k * ceil_div(n, PANEL) * PANEL
+
+
+cdef void pack_panels(const Gemm* g, char* panels) noexcept nogil:
+    K[g.kind].gemm_pack(g.k, g.n, g.b, g.b_row, g.b_col, panels, PANEL, g.k * PANEL)
+
+
+cdef int gemm_of_panels(const Gemm* g, const char* panels) noexcept nogil:
+    cdef Plan plan
+    if g.m == 0 or g.n == 0:
+        return 0
+    plan.g = g[0]
+    plan.g.b, plan.g.b_row, plan.g.b_col = panels, PANEL, 1
+    choose(&plan)
+    plan.dot, plan.pack_a, plan.pack_b, plan.held = False, False, False, True
+    return carry_out(&plan)
 
 
 cdef struct Many:

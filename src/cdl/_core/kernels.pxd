@@ -104,6 +104,9 @@ cdef extern from "kernels.h" nogil:
         void (*gemm)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col, const void* b,
                      Py_ssize_t b_row, size_t b_panel, void* c, Py_ssize_t c_row, const void* bias,
                      int accumulate) noexcept nogil
+        void (*gemm_fetching)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, Py_ssize_t a_col,
+                              const void* b, Py_ssize_t b_row, size_t b_panel, void* c, Py_ssize_t c_row,
+                              const void* bias, int accumulate, const void* next) noexcept nogil
         void (*gemm_dot)(size_t m, size_t n, size_t k, const void* a, Py_ssize_t a_row, const void* b, Py_ssize_t b_row,
                          void* c, Py_ssize_t c_row, const void* bias, int accumulate) noexcept nogil
         void (*gemm_inner)(size_t k, const void* a, const void* b, void* sum) noexcept nogil

@@ -10,6 +10,9 @@ cdef int pause() noexcept                       # stop recording on this thread;
 cdef int resume() noexcept
 # Ties y to the op that made it. reads: the inputs whose values the backward needs (READS_A | …).
 cdef int record(Tensor y, Node node, int reads, Tensor a, Tensor b=*, Tensor c=*, tuple more=*) except -1
+# For what else a backward reads: a count of in-place changes, to be compared, and the error where it is another.
+cdef int version_of(Tensor t)
+cdef int refuse_changed(Node node) except -1
 # Adds g to t's gradient, if t wants one. owned: the caller made g for this and uses it no more. A view is nobody's.
 cdef int give(Tensor t, Tensor g, bint owned) except -1
 cdef int touch(Tensor t) except -1              # t is about to be changed in place: refused on a recorded Tensor

@@ -37,7 +37,7 @@ cdef int resume() noexcept:
     return 0
 
 
-cdef inline int version_of(Tensor t):
+cdef int version_of(Tensor t):
     cdef Tensor root = root_of(t)
     return root.version
 
@@ -244,9 +244,13 @@ cdef int check_versions(Node node) except -1:
     if ((node.reads & READS_A and version_of(node.a) != node.version_a)
             or (node.reads & READS_B and version_of(node.b) != node.version_b)
             or (node.reads & READS_C and version_of(node.c) != node.version_c)):
-        raise RuntimeError(f"backward: {type(node).__name__} needs a value that was changed in place after it was used "
-                           "(an optimizer step or an assignment between forward and backward?); run the forward again")
+        refuse_changed(node)
     return 0
+
+
+cdef int refuse_changed(Node node) except -1:
+    raise RuntimeError(f"backward: {type(node).__name__} needs a value that was changed in place after it was used "
+                       "(an optimizer step or an assignment between forward and backward?); run the forward again")
 
 
 cdef int visit(Tensor y) except -1:

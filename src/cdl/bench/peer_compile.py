@@ -11,7 +11,7 @@ from .peer_torch_transformers import Transformers
 
 __all__ = ["attention", "attention_grad", "cell_step", "char_step", "image_norm_grad", "network_epoch", "network_predict",
            "network_step", "pool_grad", "recurrent", "recurrent_grad", "regularised", "start", "transformer_predict",
-           "transformer_step", "transformer_token", "upsample_grad", "version"]
+           "transformer_predict_bfloat16", "transformer_step", "transformer_token", "upsample_grad", "version"]
 
 
 _last = Images(torch.channels_last, torch.compile)  # the faster of the layouts, for max pooling by 4 %
@@ -21,7 +21,7 @@ network_predict, network_step = _networks.network_predict, _networks.network_ste
 network_epoch = _networks.network_epoch
 _transformers = Transformers(lambda f: frozen(f) if isinstance(f, torch.nn.Module) else torch.compile(f))
 transformer_predict, transformer_step = _transformers.transformer_predict, _transformers.transformer_step
-transformer_token = _transformers.transformer_token
+transformer_predict_bfloat16, transformer_token = _transformers.transformer_predict_bfloat16, _transformers.transformer_token
 
 _recurrent = Recurrent(torch.compile)
 recurrent, recurrent_grad = _recurrent.recurrent, _recurrent.recurrent_grad

@@ -91,10 +91,10 @@ def network_predict(d):
     return run, lambda: [run()]
 
 
-def _transformer(d, scored):
+def _transformer(d, scored, precision="f32"):
     from .peer_onnx_transformers import inputs, model
 
-    options = {"INFERENCE_NUM_THREADS": _threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    options = {"INFERENCE_NUM_THREADS": _threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     request = ov.Core().compile_model(ov.Core().read_model(model(d, scored)), "CPU", options).create_infer_request()
     given = inputs(d)
 
@@ -107,6 +107,11 @@ def _transformer(d, scored):
 def transformer_predict(d):
     """The ONNX graph."""
     return _transformer(d, False)
+
+
+def transformer_predict_bfloat16(d):
+    """The same in the precision that it takes by itself where the processor has it."""
+    return _transformer(d, False, "bf16")
 
 
 def transformer_token(d):

@@ -23,6 +23,7 @@ from .peer_torch_recurrent import char_step as char_step
 from .peer_torch_recurrent import recurrent as recurrent
 from .peer_torch_recurrent import recurrent_grad as recurrent_grad
 from .peer_torch_transformers import transformer_predict as transformer_predict
+from .peer_torch_transformers import transformer_predict_bfloat16 as transformer_predict_bfloat16
 from .peer_torch_transformers import transformer_step as transformer_step
 from .peer_torch_transformers import transformer_token as transformer_token
 from .reference_augment import GREY, MEAN, STD, factors

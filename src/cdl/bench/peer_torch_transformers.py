@@ -57,15 +57,19 @@ class Transformers:
     def __init__(self, compiled=lambda f: f):
         self.compiled = compiled
 
-    def transformer_predict(self, d):
+    def transformer_predict(self, d, dtype=torch.float32):
         """The network in use, in inference mode."""
-        net, ids = self.compiled(Net(d.net).eval().requires_grad_(False)), torch.from_numpy(d.ids)
+        net, ids = self.compiled(Net(d.net).eval().requires_grad_(False).to(dtype)), torch.from_numpy(d.ids)
 
         def run():
             with torch.inference_mode():
-                return net(ids).numpy()
+                return net(ids).float().numpy()
 
         return run, lambda: [run()]
+
+    def transformer_predict_bfloat16(self, d):
+        """The same with all of the network in bfloat16."""
+        return self.transformer_predict(d, torch.bfloat16)
 
     def transformer_token(self, d):
         """One more token, its keys and values put behind those of the others."""
@@ -102,4 +106,4 @@ class Transformers:
 
 _eager = Transformers()
 transformer_predict, transformer_step = _eager.transformer_predict, _eager.transformer_step
-transformer_token = _eager.transformer_token
+transformer_predict_bfloat16, transformer_token = _eager.transformer_predict_bfloat16, _eager.transformer_token

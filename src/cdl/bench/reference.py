@@ -27,6 +27,7 @@ from .reference_recurrent import recurrent_grad as recurrent_grad
 from .reference_text import byte_pairs as byte_pairs
 from .reference_text import wordpiece as wordpiece
 from .reference_transformer import transformer_predict as transformer_predict
+from .reference_transformer import transformer_predict_bfloat16 as transformer_predict_bfloat16
 from .reference_transformer import transformer_step as transformer_step
 from .reference_transformer import transformer_token as transformer_token
 from .rows import IDIOMS, OPTIMIZED

@@ -51,9 +51,18 @@ def _model(net):
 
 
 def transformer_predict(d):
-    """model.predict, from ids to an ndarray."""
-    model = _model(d.net)
+    """model.predict of the fused model, from ids to an ndarray."""
+    model = _model(d.net).fuse()
     return lambda: model.predict(d.ids), lambda: [model.predict(d.ids)]
+
+
+def transformer_predict_bfloat16(d):
+    """The same with weights held as bfloat16, for which the setting is needed while they are packed only."""
+    before = cdl.set_precision("bfloat16")
+    try:
+        return transformer_predict(d)
+    finally:
+        cdl.set_precision(before)
 
 
 def transformer_step(d):
@@ -82,7 +91,7 @@ def transformer_step(d):
 
 def transformer_token(d):
     """model.next_scores with caches, from which the token is taken again."""
-    model, caches = _model(d.net).eval(), []
+    model, caches = _model(d.net).fuse(), []
     for key, value in d.past:
         caches.append(cdl.nn.KeyValueCache())
         caches[-1].append(cdl.Tensor(key), cdl.Tensor(value))

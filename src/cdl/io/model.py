@@ -34,7 +34,7 @@ def _described(value, numbers):
         numbers[id(value)] = len(numbers)
         if not type(value).__module__.startswith("cdl."):
             raise _NotOurs
-        return {"layer": type(value).__name__} | {
+        return {"layer": type(value).__name__} | ({"inference": True} if value.fused else {}) | {
             name: _described(option, numbers) for name, option in value.config().items()}
     return [_described(item, numbers) for item in value] if isinstance(value, (list, tuple)) else value
 

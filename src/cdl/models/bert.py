@@ -119,7 +119,8 @@ class BERT(Model):
         >>> cdl.models.BERT.from_config(small).count_parameters()
         10912
         """
-        known = read_config(config, "bert", _CONFIG, {"position_embedding_type": "absolute", "is_decoder": False})
+        known = read_config(config, "bert", _CONFIG, {"position_embedding_type": "absolute", "is_decoder": False},
+                            ["attention_probs_dropout_prob"])
         if "activation" in known:
             known["activation"] = _ACTIVATIONS.get(known["activation"], known["activation"])
         return cls(**known | options)
@@ -157,6 +158,8 @@ class BERT(Model):
         ids = np.asarray(ids)
         inputs = (ids, *(None if a is None else _of_shape(a, ids, name) for a, name in ((mask, "mask"), (types, "types"))))
         positive_integer(batch_size, "predict", "batch_size")
+        if ids.ndim == 2:
+            self.tokens.check(ids)      # so that the position named is that in `ids`, not in a batch
         parts = [[None if a is None else a[i:i + batch_size] for a in inputs]
                  for i in range(0, max(len(ids), 1), batch_size)]
         try:    # an interrupt may come right after the next call: it must be undone then too

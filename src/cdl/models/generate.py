@@ -58,6 +58,8 @@ def generate(model, ids, length, *, temperature=0.0, top_k=None, top_p=None, sto
     """
     start = np.asarray(ids)
     _check(model, start, length, temperature, top_k, top_p)
+    if stop is not None and (isinstance(stop, bool) or not isinstance(stop, (int, np.integer))):
+        raise TypeError(f"generate: stop must be the id of a token, got {stop!r}")
     text = np.atleast_2d(start).astype(np.int64)
     rng = generator(rng) if temperature > 0 else None
     caches = model.new_caches() if cache else None
@@ -68,6 +70,8 @@ def generate(model, ids, length, *, temperature=0.0, top_k=None, top_p=None, sto
         for _ in range(length):
             scores = model.next_scores(text[:, seen:], caches).numpy()
             seen = text.shape[1] if cache else 0
+            if stop is not None and not 0 <= stop < scores.shape[-1]:
+                raise ValueError(f"generate: stop must be one of the {scores.shape[-1]} tokens, got {stop}")
             if np.isnan(scores).any() or not np.isfinite(scores.max(axis=-1)).all():
                 raise ValueError("generate: the model gave scores that are NaN, infinite or all -inf")
             token = scores.argmax(axis=-1) if rng is None else sampled(scores, temperature, top_k, top_p, rng)

@@ -159,7 +159,8 @@ class GPT2(Model):
         3600
         """
         known = read_config(config, "gpt2", _CONFIG, {"scale_attn_by_inverse_layer_idx": False, "scale_attn_weights": True,
-                                                      "tie_word_embeddings": True, "add_cross_attention": False})
+                                                      "tie_word_embeddings": True, "add_cross_attention": False},
+                            ["attn_pdrop", "embd_pdrop"])
         if "activation" in known:
             known["activation"] = _ACTIVATIONS.get(known["activation"], known["activation"])
         return cls(**known | options)

@@ -1,5 +1,6 @@
 """Hugging Face's names: of the settings in a config.json, and of the arrays in a checkpoint."""
 import json
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,8 +8,10 @@ import numpy as np
 from cdl.io.errors import FileFormatError
 
 
-def read_config(config, kind, names, required):
+def read_config(config, kind, names, required, dropouts):
     """The settings in `names` ({there: here}) of a config.json, its path or what is in it, under the names here.
+
+    Networks here have one `dropout` for all places; a warning names those of `dropouts` that have another there.
 
     Raises
     ------
@@ -27,7 +30,12 @@ def read_config(config, kind, names, required):
     for name, value in required.items():
         if config.get(name, value) != value:
             raise ValueError(f"from_config: {name} must be {value!r}, got {config[name]!r}")
-    return {here: config[there] for there, here in names.items() if there in config}
+    known = {here: config[there] for there, here in names.items() if there in config}
+    others = {name: config[name] for name in dropouts if config.get(name, known.get("dropout")) != known.get("dropout")}
+    if others and known.get("dropout") is not None:
+        named = ", ".join(f"{name} {value}" for name, value in others.items())
+        warnings.warn(f"from_config: {named}: in training this network drops {known['dropout']} at all places", stacklevel=3)
+    return known
 
 
 def renamed(state, prefix, left_out, words):

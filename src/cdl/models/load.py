@@ -61,8 +61,9 @@ def load(path):
         with no_draws(sum(array.size for array in state.values())):
             model = _make(description, [])
         model.load_state_dict(state)
-        if model.fused_hint():
-            model.fuse()    # packs the weights
+        for layer in list(model.layers_inside()):
+            if layer.fused:
+                layer.fuse()    # packs the weights
     except (KeyError, TypeError, ValueError, RuntimeError, RecursionError, MemoryError) as error:
         raise FileFormatError(f"{path}: the description does not fit the weights: {error}") from None
     model.extra = extra
@@ -72,11 +73,13 @@ def load(path):
 def _make(description, made):
     """The layer of a description; `made` are those that have begun so far, None while they are not complete."""
     options, number = dict(description), len(made)
-    name = options.pop("layer")
+    name, inference = options.pop("layer"), options.pop("inference", False)
     if name not in _LAYERS:
         raise ValueError(f"unknown layer {name!r}")
     made.append(None)
     made[number] = _LAYERS[name](**{option: _value(value, made) for option, value in options.items()})
+    if inference:       # an option `fused` is one of its own: it has Folded layers
+        made[number].fused = True
     return made[number]
 
 

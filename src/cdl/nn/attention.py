@@ -7,7 +7,7 @@ from cdl._core.tape import is_recording, no_grad
 from cdl._core.tensor import Tensor
 from cdl.nn.dense import Dense
 from cdl.nn.layer import Layer
-from cdl.ops import attention_weights, dropout, matmul
+from cdl.ops import attention_weights, dropout, matmul, where
 from cdl.ops.dropout import check_drop_prob
 from cdl.random import generator
 
@@ -85,6 +85,8 @@ class KeyValueCache:
 
     def truncate(self, length):
         """Forget the positions from `length` on."""
+        if length < 0:
+            raise ValueError(f"KeyValueCache: length must be 0 or more, got {length}")
         self.length = min(self.length, length)
 
     def clear(self):
@@ -166,7 +168,7 @@ class MultiHeadAttention(Layer):
         self.causal, self.use_bias, self.dropout, self._rotary = causal, use_bias, dropout, rotary
         self._initializer, self._rng = kernel_initializer, None if rng is None else generator(rng)
         self.query = self.key = self.value = self.out = None
-        self.memory_features = memory_features
+        self.memory_features = None if memory_features is None else positive_integer(memory_features, who, "memory_features")
         if in_features is not None:
             self.build((None, None, in_features))
 
@@ -176,11 +178,13 @@ class MultiHeadAttention(Layer):
         if len(input_shape) != 3 or input_shape[-1] is None:
             raise self._misfit("x", input_shape)
         n = positive_integer(input_shape[-1], "MultiHeadAttention", "in_features")
-        if self.head_size is None:
-            if n % self.heads:
-                raise ValueError(f"MultiHeadAttention: {self.heads} heads do not divide {n} features; give head_size")
-            self.head_size = n // self.heads
-        self.query = self._projection(self.heads * self.head_size, n)
+        if self.head_size is None and n % self.heads:
+            raise ValueError(f"MultiHeadAttention: {self.heads} heads do not divide {n} features; give head_size")
+        size = self.head_size or n // self.heads
+        if self._rotary is not None and size % 2:
+            raise ValueError(f"MultiHeadAttention: rotary positions turn pairs of features, of which a head has {size}")
+        self.head_size = size
+        self.query = self._projection(self.heads * size, n)
         self.memory_features = self.memory_features or memory_features or n
         self.key, self.value = (self._projection(self.key_heads * self.head_size, self.memory_features) for _ in range(2))
         self.out = self._projection(n, self.heads * self.head_size)
@@ -213,10 +217,21 @@ class MultiHeadAttention(Layer):
         -------
         Tensor, or a pair of them
         """
+        for name, value in (("x", x), ("memory", memory)):
+            if value is not None and np.ndim(value) != 3:
+                raise self._misfit(name, np.shape(value))
         if self.query is None:
             self.build(np.shape(x), None if memory is None else np.shape(memory)[-1])
-        if np.ndim(x) != 3:
-            raise self._misfit("x", np.shape(x))
+        if cache is None:
+            return self._attended(x, memory, mask, None, return_weights)
+        length = cache.length
+        try:
+            return self._attended(x, memory, mask, cache, return_weights)
+        except BaseException:
+            cache.truncate(length)      # what was refused, or interrupted, has left nothing behind
+            raise
+
+    def _attended(self, x, memory, mask, cache, return_weights):
         query = self.query(x)
         if memory is None:
             start = 0 if cache is None else cache.length
@@ -228,8 +243,6 @@ class MultiHeadAttention(Layer):
         elif cache is not None and cache.length:
             key, value = cache.kept()
         else:
-            if np.ndim(memory) != 3:
-                raise self._misfit("memory", np.shape(memory))
             key, value = self.key(memory), self.value(memory)
             if cache is not None:
                 key, value = cache.append(key, value)
@@ -260,9 +273,13 @@ class MultiHeadAttention(Layer):
         """The output with weights that are dropped: the weights themselves, as a product."""
         groups = self.heads // self.key_heads
         weights = attention_weights(self._split(query, self.heads), self._split(key, self.key_heads), mask, causal)
-        weights = dropout(weights, self.dropout, True, rng=self._rng)
         n, heads, tq, tk = weights.shape
-        y = matmul(weights.reshape(n, self.key_heads, groups * tq, tk), self._split(value, self.key_heads))
+        value = self._split(value, self.key_heads)
+        seen = (np.asarray(weights) != 0).reshape(n, self.key_heads, groups * tq, tk).any(axis=2)
+        if not seen.all():      # what nobody looks at may be NaN, and 0 NaN is
+            value = where(seen[..., None], value, 0)
+        weights = dropout(weights, self.dropout, True, rng=self._rng)
+        y = matmul(weights.reshape(n, self.key_heads, groups * tq, tk), value)
         return self._joined(y.reshape(n, heads, tq, self.head_size))
 
     def output_shape(self, input_shape):

@@ -62,7 +62,11 @@ class Embedding(Layer):
         self.weight = Tensor(rows, "float32", requires_grad=True)
 
     def forward(self, ids):
-        return take(self.weight, checked_ids(ids, self.tokens, "Embedding"), 0)
+        return take(self.weight, self.check(ids), 0)
+
+    def check(self, ids):
+        """ids as an array of integers that the table has; IndexError names the first that it has not, and its position."""
+        return checked_ids(ids, self.tokens, "Embedding")
 
     def scores(self, x):
         """x @ weight.T, how much x (…, width) is like each token: the tied output of a language model.

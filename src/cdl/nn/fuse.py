@@ -88,6 +88,7 @@ def fuse(layer):
     for inner in list(layer.layers_inside()):
         if type(inner) in (Conv2D, Dense) and owners[id(inner.weight)] == 1:    # what layers share stays one Tensor
             inner.pack()
+    layer.fused = True
     clear_memory()      # that of the weights there were: as much again as the model takes
     return layer
 

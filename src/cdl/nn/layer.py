@@ -32,6 +32,8 @@ class Layer:
     chains : tuple of pairs of str
         Of the class: names of a convolution (or Dense) and of the BatchNorm that gets its output, which nothing else
         reads; `fuse` takes them together.
+    fused : bool
+        Whether `fuse` made an inference model of it.
     built : bool
         Whether it has all its parameters.
 
@@ -50,6 +52,7 @@ class Layer:
     buffers = ()
     chains = ()
     frozen = False
+    fused = False
     _training = True
 
     def __init_subclass__(cls, **options):
@@ -207,6 +210,7 @@ class Layer:
 
     def unfreeze(self):
         """Train this layer and all inside it again; returns the layer itself."""
+        self.fused = False
         return self.freeze(False)
 
     def fuse(self):
@@ -218,8 +222,8 @@ class Layer:
         The model is frozen then, its state has other names and its parameters are other Tensors: save before what is to be
         trained on, and make an optimizer anew.
 
-        Weights of convolutions are held packed for inference, in place of the plain ones; after
-        ``cdl.set_precision("bfloat16")`` those of dense layers too, rounded, in half the memory. Whoever reads, counts or sets
+        Weights of convolutions and large ones of dense layers are held packed for inference, in place of the plain ones; after
+        ``cdl.set_precision("bfloat16")`` those of all dense layers, rounded, in half the memory. Whoever reads, counts or sets
         them (`weight`, `parameters`, `state_dict`, `load_state_dict`, `save`, `summary`) unpacks them, which costs the model
         some speed until `fuse` is called again.
 

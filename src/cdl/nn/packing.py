@@ -1,10 +1,10 @@
 """Weights that inference holds in another form than training."""
 from cdl._core.conv import Packed
-from cdl._core.halves import Halves
+from cdl._core.panels import Panels
 
 __all__ = ["PACKED", "PacksWeight"]
 
-PACKED = (Packed, Halves)
+PACKED = (Packed, Panels)
 
 
 class PacksWeight:

@@ -36,6 +36,11 @@ def sinusoidal_positions(length, width, *, base=10000.0, start=0):
     -------
     ndarray of float64, shape (length, width)
 
+    Raises
+    ------
+    ValueError
+        For a length that is not positive, an odd width or a base of 1 or less.
+
     Source
     ------
     Vaswani et al., "Attention is all you need", 2017, section 3.5.
@@ -47,7 +52,11 @@ def sinusoidal_positions(length, width, *, base=10000.0, start=0):
     array([[0.  , 1.  , 0.  , 1.  ],
            [0.84, 0.54, 0.01, 1.  ]])
     """
-    angles = _angles(np.arange(start, start + length), width, base, "sinusoidal_positions")
+    who = "sinusoidal_positions"
+    for name, value in (("length", length), ("width", width)):
+        positive_integer(value, who, name)
+    base = _checked_base(base, who)
+    angles = _angles(np.arange(start, start + length), width, base, who)
     return np.stack([np.sin(angles), np.cos(angles)], axis=-1).reshape(length, width)
 
 
@@ -61,12 +70,17 @@ class _Position(Layer):
         """The table's rows for the positions of x from `start` on, in x's precision and with its axes from T on."""
         if x.ndim < -axis:
             raise ValueError(f"{type(self).__name__}: expected x of shape (…, T, F), got {tuple(x.shape)}")
+        if not isinstance(start, (int, np.integer)):
+            raise TypeError(f"{type(self).__name__}: start must be an integer, got {start!r}")
         if start < 0:
             raise ValueError(f"{type(self).__name__}: start must be 0 or more, got {start}")
-        width, end = x.shape[-1], start + x.shape[axis]
-        if self._table is None or self._table.shape[0] < end or self._table.shape[-1] != width:
-            self._table = self._made(max(end, 64), width)
-        rows = self._table[start:end].astype(x.dtype, copy=False)
+        if axis > -2:
+            raise ValueError(f"{type(self).__name__}: axis must be -2 or below, counted from the end, got {axis}")
+        width, end, table = x.shape[-1], start + x.shape[axis], self._table
+        if table is None or len(table) < end or table.shape[-1] != width or table.dtype != x.dtype:
+            length = 64 if table is None else len(table)
+            self._table = table = self._made(length if end <= length else max(end, 2 * length), width).astype(x.dtype)
+        rows = table[start:end]
         return rows.reshape(len(rows), *(1,) * (-axis - 2), width)
 
 
@@ -177,6 +191,8 @@ class LearnedPosition(Layer):
         if x.ndim < 2:
             raise ValueError(f"LearnedPosition: expected x of shape (…, T, F), got {tuple(x.shape)}")
         self.build(x.shape)
+        if x.shape[-1] != self.weight.shape[1]:
+            raise ValueError(f"LearnedPosition: rows of {self.weight.shape[1]} cannot be added to x of shape {tuple(x.shape)}")
         return x + self.rows(start, start + x.shape[-2])
 
     def _is_built(self):

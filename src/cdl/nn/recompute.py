@@ -34,6 +34,9 @@ def checkpoint(function, *inputs):
     ------
     TypeError
         If the function returns something else than a Tensor of floats.
+    RuntimeError
+        In the backward, if the function reads a Tensor that was computed outside it from what has a gradient, and that
+        another part of the network reads too: such a Tensor must be one of the inputs.
 
     Source
     ------
@@ -60,7 +63,14 @@ def checkpoint(function, *inputs):
         with draws.again(), _in_modes(modes):
             z = function(*again)
         if z.requires_grad:
-            z.backward(g)
+            try:
+                z.backward(g)
+            except RuntimeError as error:
+                if "another backward" not in str(error) and "freed by an earlier backward" not in str(error):
+                    raise
+                raise RuntimeError("checkpoint: the function reads a Tensor that was computed outside it and goes into this "
+                                   "result otherwise too; make it one of the inputs (parameters may hold parts of gradients "
+                                   "now)") from error
         return [x.grad for x in again if isinstance(x, Tensor)] + [None]
 
     # The parameters are not among the inputs: without one that wants a gradient nothing would be recorded.

@@ -133,6 +133,11 @@ class _Block(Layer):
         for _, layer in self.children():
             layer.build(input_shape)
 
+    def _build_attention(self, x):
+        """At the first call, before a norm takes x's width: heads that do not divide it leave the block as it was."""
+        if self.norm1.dim is None:
+            self.attention.build(np.shape(x))
+
     def config(self):
         config = dict(self._options)
         return config | ({} if self.norm1.dim is None else {"in_features": self.norm1.dim})
@@ -193,6 +198,7 @@ class EncoderBlock(_Block):
     """
 
     def forward(self, x, mask=None, cache=None):
+        self._build_attention(x)
         x = self._added(x, self.norm1, lambda x: self.attention(x, mask=mask, cache=cache))
         return self._added(x, self.norm2, self.feed_forward)
 
@@ -237,6 +243,7 @@ class DecoderBlock(_Block):
         if memory is None:
             raise ValueError("DecoderBlock: memory is missing, what the encoder gave; a block without one is EncoderBlock("
                              "…, causal=True)")
+        self._build_attention(x)
         x = self._added(x, self.norm1, lambda x: self.attention(x, mask=mask, cache=cache))
         x = self._added(x, self.norm2, lambda x: self.cross(x, memory, mask=memory_mask))
         return self._added(x, self.norm3, self.feed_forward)

@@ -3,11 +3,12 @@ import numpy as np
 
 from cdl._core.attention import attention as _attention
 from cdl._core.attention import check_operands
-from cdl._core.softmax import softmax as _softmax
 from cdl._core.tensor import Tensor
 from cdl.ops.binary import where
 from cdl.ops.gemm import matmul
+from cdl.ops.reduce import sum
 from cdl.ops.shape import broadcast_to, expand_dims, reshape, swapaxes
+from cdl.ops.unary import exp
 
 __all__ = ["attention", "attention_weights"]
 
@@ -32,6 +33,8 @@ def attention(query, key, value, mask=None, causal=False, *, scale=None):
         cache, query i looks at the keys 0 … Tk - Tq + i.
     scale : float, optional
         What the scores are multiplied by; default: 1 / √d.
+
+    The computation, and the result, are of the dtype that query, key and value have together; an additive mask is taken in it.
 
     Returns
     -------
@@ -95,12 +98,20 @@ def attention_weights(query, key, mask=None, causal=False, *, scale=None):
         if mask.dtype.kind == "b":
             allowed = allowed & np.asarray(mask)
         else:
+            mask = mask.astype(scores.dtype)
             finite = np.asarray(mask) > -np.inf
             allowed = allowed & finite
             scores = scores + where(finite, mask, 0)
-    # Far below every score, but finite: a row of nothing else is uniform, not NaN, and then multiplied by 0.
-    weights = _softmax(False, where(allowed, scores, -1e30), -1)
-    return where(allowed, weights, 0)
+    return _softmax_of(scores, allowed)
+
+
+def _softmax_of(scores, allowed):
+    """The softmax over the scores that are allowed, whatever the others are; 0 for these, and in rows of nothing else."""
+    top = np.where(allowed, np.asarray(scores), -np.inf).max(axis=-1, keepdims=True, initial=-np.inf)
+    top = np.where(top == -np.inf, 0, top).astype(scores.dtype)
+    weights = where(allowed, exp(where(allowed, scores - top, 0)), 0)
+    total = sum(weights, axis=-1, keepdims=True)
+    return weights / where(np.asarray(total) == 0, 1, total)
 
 
 def _repeated(x, like):

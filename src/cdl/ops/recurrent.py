@@ -27,7 +27,8 @@ def rnn(x, w_ih, w_hh, b_ih=None, b_hh=None, h=None, *, activation="tanh", lengt
         From each sequence's last step to its first; the output of step t stays at t.
     recompute : bool
         Whether the backward computes the gates again, window of about sqrt(T) steps by window, instead of keeping them:
-        a third more work for a fraction of the memory. Same bits.
+        a third more work for a fraction of the memory. Same bits, but for the gradients of weights and biases, which are
+        then summed window by window.
 
     Returns
     -------

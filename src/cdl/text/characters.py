@@ -36,12 +36,13 @@ class Characters(Tokenizer):
     """
 
     def __init__(self, characters, *, errors="strict"):
+        characters = list(characters)
+        odd = next((part for part in characters if not isinstance(part, str) or len(part) != 1), None)
+        if odd is not None:
+            raise ValueError(f"Characters: expected single characters, got {odd!r}")
         self.characters = self.tokens = sorted(set(characters))
         if not self.characters:
             raise ValueError("Characters: there are no characters")
-        odd = next((part for part in self.characters if not isinstance(part, str) or len(part) != 1), None)
-        if odd is not None:
-            raise ValueError(f"Characters: expected single characters, got {odd!r}")
         self.ids = {character: i for i, character in enumerate(self.characters)}
         self.errors = errors
         self._points = np.array([ord(character) for character in self.characters])
@@ -53,6 +54,8 @@ class Characters(Tokenizer):
         ------
         ValueError
             For a character that is not among them; the first is named with its position.
+        TypeError
+            For what is no text.
         """
         if args or options:
             return super().encode(text, *args, **options)

@@ -1,6 +1,8 @@
 """Samples from a running text."""
 import numpy as np
 
+from cdl._core.check import positive_integer
+
 __all__ = ["windows"]
 
 
@@ -10,7 +12,7 @@ def windows(ids, length):
     Raises
     ------
     ValueError
-        For a text that is not longer than one sample.
+        For a text that is not longer than one sample, or a length below 1.
 
     Examples
     --------
@@ -20,6 +22,9 @@ def windows(ids, length):
     ([[0, 1, 2], [3, 4, 5]], [[1, 2, 3], [4, 5, 6]])
     """
     ids = np.asarray(ids)
+    if ids.ndim != 1:
+        raise ValueError(f"windows: expected the ids of one text, of shape (T,), got shape {ids.shape}")
+    positive_integer(length, "windows", "length")
     count = (len(ids) - 1) // length
     if count < 1:
         raise ValueError(f"windows: {len(ids)} ids are too few for a sample of {length} and what follows it")

@@ -21,6 +21,13 @@ static size_t visible_keys(const cdl_scores *t, size_t r) {
     return keys <= 0 ? 0 : (size_t)keys < t->keys ? (size_t)keys : t->keys;
 }
 
+/* What a mask adds to an exponent: the lowest finite masks do not become -inf, which hides a key altogether. */
+#define LOWEST ((real) - 3e38)
+VEC real added(real mask) {
+    const real x = mask * LOG2E;
+    return x < LOWEST ? LOWEST : x;
+}
+
 /* Row r of the scores as exponents, masked, where that is more than a positive factor. */
 static void apply_mask(const cdl_scores *t, real *s, size_t r, size_t n) {
     const real scale = (real)t->scale, nothing = -(real)INFINITY;
@@ -36,10 +43,10 @@ static void apply_mask(const cdl_scores *t, real *s, size_t r, size_t n) {
         const real *mask = (const real *)t->mask + (ptrdiff_t)r * t->mask_row;
         if (t->mask_col)
             for (size_t j = 0; j < n; j++) /* a score that is not looked at may be NaN */
-                s[j] = mask[j] == nothing ? nothing : s[j] * scale + mask[j] * LOG2E;
+                s[j] = mask[j] == nothing ? nothing : s[j] * scale + added(mask[j]);
         else
             for (size_t j = 0; j < n; j++)
-                s[j] = *mask == nothing ? nothing : s[j] * scale + *mask * LOG2E;
+                s[j] = *mask == nothing ? nothing : s[j] * scale + added(*mask);
     } else
         for (size_t j = 0; j < n; j++)
             s[j] *= scale;

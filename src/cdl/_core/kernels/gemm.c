@@ -63,9 +63,11 @@ static size_t column_of_b(size_t j, size_t b_panel) {
  *
  * Tiles go down the columns of c where b lies in place, or rows are few, and the next columns of b are fetched on the
  * way. Along packed panels, which are in L2, they go row by row: the rows of a then stay in L1, and those of c in the
- * same pages. */
-void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, ptrdiff_t a_col, const void *b,
-                  ptrdiff_t b_row, size_t b_panel, void *c, ptrdiff_t c_row, const void *bias, int accumulate) {
+ * same pages. The first tiles of each panel fetch a part of the panel as far behind `next`, which is packed b of the
+ * same shape that is multiplied after this one, or NULL. */
+void KERNEL(gemm_fetching)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, ptrdiff_t a_col, const void *b,
+                           ptrdiff_t b_row, size_t b_panel, void *c, ptrdiff_t c_row, const void *bias, int accumulate,
+                           const void *next) {
     const size_t tiles = (m + ROWS - 1) / ROWS;
     const int layout = a_col == 1 ? ALONG_K : a_row == 1 ? ACROSS_K : ANY, packed = b_panel != CDL_GEMM_PANEL;
     const int down = !packed || m <= CDL_GEMM_FEW_ROWS;
@@ -86,13 +88,16 @@ void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, 
         const size_t columns = width * VLEN < left ? width * VLEN : left;
         /* Rows are shared out evenly: two tiles of 8 run faster than one of 14 and one of 2. */
         const size_t rows = m / tiles + (i < m % tiles), fetched = i * (k / STEPS);
-        const int fetch = down && columns < left && fetched < k;
+        const real *ahead = !down            ? next ? (const real *)next + column_of_b(j, b_panel) : NULL
+                            : columns < left ? (const real *)b + column_of_b(j + columns, b_panel)
+                                             : next;
+        const int fetch = ahead && fetched < k;
         t.a = (const real *)a + (ptrdiff_t)row * a_row;
         t.b = (const real *)b + column_of_b(j, b_panel);
         t.c = (real *)c + (ptrdiff_t)row * c_row + j;
         t.bias = bias ? (const real *)bias + j : NULL;
         t.lanes = columns;
-        t.ahead = fetch ? (const real *)b + column_of_b(j + columns, b_panel) + (ptrdiff_t)fetched * b_row : t.b;
+        t.ahead = fetch ? ahead + (ptrdiff_t)fetched * b_row : t.b;
         t.ahead_row = fetch ? b_row : 0;
         kernels[rows - 1](&t);
         if (!down) {
@@ -105,4 +110,9 @@ void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, 
                 i = 0, row = 0, j += columns;
         }
     }
+}
+
+void KERNEL(gemm)(size_t m, size_t n, size_t k, const void *a, ptrdiff_t a_row, ptrdiff_t a_col, const void *b,
+                  ptrdiff_t b_row, size_t b_panel, void *c, ptrdiff_t c_row, const void *bias, int accumulate) {
+    KERNEL(gemm_fetching)(m, n, k, a, a_row, a_col, b, b_row, b_panel, c, c_row, bias, accumulate, NULL);
 }
