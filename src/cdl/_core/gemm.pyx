@@ -38,7 +38,11 @@ cdef extern from *:
 cdef enum:
     PAGE = 4096
     CHUNK_BYTES = 4096          # k x item of packed operands: k = 1024 in float32 had 95 % where 512 had 93 and 384 90
-    TURNED_CHUNK_BYTES = 1536   # the same where a is transposed: every step of k is a line or two of the 768 of L1
+    # The same where a is stored transposed, a block of which is turned into rows. Read as it lies every step of k is a line
+    # or two of the 768 of L1: (1536, 2048, 384) 150 GF/s in chunks of 384 steps, turned 162, 155 and 183 with 256, 384 and
+    # 512; (512, 6400, 2048) 150, 182. Turning it does not pay for a shorter sum.
+    TURNED_CHUNK_BYTES = 2048
+    TURNED_DEPTH = 64
     GROUP_BYTES = 3 << 18       # of packed b: 8 panels at k = 768, in L2 while all rows of a pass by
     # Held panels, where all of a fits L2 beside them and the next group, which is on its way: (128, 768, 3072) from memory
     # 203 GF/s, 190 with twice as much and 177 with four times; where a comes from further for every group, 180 of 193.
@@ -69,6 +73,7 @@ cdef long L1_WAYS = os.sysconf("SC_LEVEL1_DCACHE_ASSOC") if "SC_LEVEL1_DCACHE_AS
 cdef struct Plan:
     Gemm g
     bint dot, pack_a, pack_b
+    bint turn_a                 # pack rows of an a that is stored transposed
     bint held                   # b is packed already: panels of PANEL columns, all of k in each
     Py_ssize_t rows, columns    # of the block of one task
     Py_ssize_t grid_columns     # blocks side by side
@@ -102,7 +107,7 @@ cdef void dot_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
 
 cdef void pack_rows(const Gemm* g, const char* a, Py_ssize_t height, Py_ssize_t depth, char* packed, Py_ssize_t a_row,
                     Py_ssize_t a_col) noexcept nogil:
-    """Copy a block of a to `packed`, where one of its steps is 1: that of its rows where a is stored transposed."""
+    """Copy a block of a to `packed`, as rows, or with a_row = 1 as columns."""
     if a_row == 1:
         K[g.kind].gemm_pack(depth, height, a, g.a_col, g.a_row, packed, a_col, PANEL)
     else:
@@ -138,7 +143,7 @@ cdef int tile_block(const Plan* plan, Py_ssize_t i, Py_ssize_t j, Py_ssize_t m, 
     high = even_part(m, max(high // (chunk * item), BLOCK_ROWS), 1)
     wide = even_part(n, wide, PANEL)
     if plan.pack_a:     # 16 elements between rows keep them out of one another's cache sets
-        if g.a_row == 1:    # a is stored transposed: its packed block too
+        if g.a_row == 1 and not plan.turn_a:    # a is stored transposed: its packed block too
             block.a_col = high + 16
             packed_a = <char*>pool_alloc(chunk * block.a_col * item)
         else:
@@ -253,6 +258,8 @@ cdef void choose(Plan* plan) noexcept nogil:
     plan.pack_b = g.b_col != 1 or (g.m >= PACK_ROWS and g.m * g.n * ITEMSIZE[g.kind] > DIRECT_C_BYTES)
     plan.pack_a = g.m >= CROWDED_ROWS and g.k > 8 and g.n > PANEL and not (plan.pack_b and L1_WAYS >= 12) and (
         crowded(g.a_row, g.kind) or (g.m > 14 and crowded(g.a_col, g.kind)))
+    plan.turn_a = plan.pack_b and g.a_row == 1 and g.a_col != 1 and g.k >= TURNED_DEPTH
+    plan.pack_a |= plan.turn_a
 
 
 cdef void share_out(Plan* plan, int threads, double microseconds) noexcept nogil:

@@ -2,8 +2,6 @@
 
 cdef enum:
     SUMMED_ROWS = 128       # one after the other, so that db does not lose digits over many
-    TURNED_UNITS = 64       # below either of these turning rows into columns costs what it saves
-    TURNED_ROWS = 256
 
 cdef float one_f32 = 1
 cdef double one_f64 = 1
@@ -20,29 +18,14 @@ cdef class Gradients:
     cdef Tensor x, w_ih, w_hh, b_ih, b_hh, h, c
 
 
-cdef Tensor turned(const Job* j, const char* a, Py_ssize_t a_row, Py_ssize_t m):
-    """The window's rows of a as columns, where there are enough of them: the product that follows then runs at 80 % of the
-    peak instead of 70 (256 or 512 units, 1,600 or 6,400 rows)."""
-    cdef Py_ssize_t rows = rows_until(j, j.end)
-    cdef Tensor columns
-    if m < TURNED_UNITS or rows < TURNED_ROWS:
-        return None
-    columns = room(j.kind, m, rows + 16)
-    with nogil:
-        K[j.kind].gemm_pack(m, rows, a, 1, a_row, columns.ptr, rows + 16, PANEL)
-    return columns
-
-
-cdef int product_of_rows(const Job* j, const char* a, Py_ssize_t a_row, Py_ssize_t m, Tensor columns, Py_ssize_t source,
-                         Py_ssize_t gate, Py_ssize_t gates, Tensor d) except -1:
-    """The columns of `gates` gates in d get aT (or `columns`, which are that) times blocks `source` … of dz."""
+cdef int product_of_rows(const Job* j, const char* a, Py_ssize_t a_row, Py_ssize_t m, Py_ssize_t source, Py_ssize_t gate,
+                         Py_ssize_t gates, Tensor d) except -1:
+    """The columns of `gates` gates in d get aT times blocks `source` … of dz."""
     cdef Py_ssize_t item = ITEMSIZE[j.kind]
     cdef Gemm p
     cdef int status
     p.kind, p.m, p.n, p.k = j.kind, m, gates * j.H, rows_until(j, j.end)
     p.a, p.a_row, p.a_col = a, 1, a_row
-    if columns is not None:
-        p.a, p.a_row, p.a_col = columns.ptr, columns.dims[1], 1
     p.b, p.b_row, p.b_col = j.dz + source * j.H * item, j.row, 1
     p.c, p.c_row = d.ptr + gate * j.H * item, j.gates * j.H
     p.bias, p.z, p.act, p.accumulate = NULL, NULL, -1, j.end < j.T
@@ -55,7 +38,7 @@ cdef int product_of_rows(const Job* j, const char* a, Py_ssize_t a_row, Py_ssize
 
 cdef int add_weights(Job* j, Gradients d) except -1:
     """What the window adds to the gradients of weights and biases."""
-    cdef Tensor ordered = None, past, columns
+    cdef Tensor ordered = None, past
     cdef const char* x
     cdef const char* h
     cdef bint inside = j.cell == GRU and j.variant
@@ -63,17 +46,16 @@ cdef int add_weights(Job* j, Gradients d) except -1:
         if j.place != NULL:
             ordered = room(j.kind, rows_until(j, j.end), j.F)
         x = gathered(j, j.begin, j.end, NULL if ordered is None else ordered.ptr)
-        product_of_rows(j, x, j.F, j.F, turned(j, x, j.F, j.F), 0, 0, j.gates, d.w_ih)
+        product_of_rows(j, x, j.F, j.F, 0, 0, j.gates, d.w_ih)
     if d.w_hh is not None:
         past = states_before(j)
         h = j.h if past is None else past.ptr
-        columns = turned(j, h, j.H, j.H)
-        product_of_rows(j, h, j.H, j.H, columns, 0, 0, 2 if j.cell == GRU else j.gates, d.w_hh)
+        product_of_rows(j, h, j.H, j.H, 0, 0, 2 if j.cell == GRU else j.gates, d.w_hh)
         if inside:
-            product_of_rows(j, h, j.H, j.H, columns, 3, 2, 1, d.w_hh)
+            product_of_rows(j, h, j.H, j.H, 3, 2, 1, d.w_hh)
         elif j.cell == GRU:     # the reset state, which the forward left behind the gates
             h = j.z + 3 * j.H * ITEMSIZE[j.kind]
-            product_of_rows(j, h, j.row, j.H, turned(j, h, j.row, j.H), 2, 2, 1, d.w_hh)
+            product_of_rows(j, h, j.row, j.H, 2, 2, 1, d.w_hh)
     add_sums(j, d.b_ih, False)
     add_sums(j, d.b_hh, inside)
     return 0
