@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cdl import __version__
 from cdl.bench import command
+from cdl.recipe_word2vec import add_options as add_word2vec_options
+from cdl.recipe_word2vec import train_word2vec
 from cdl.recipes import SAMPLE, TEXT_SIZES, train_digits, train_mnist, train_table, train_text
 
 
@@ -57,6 +59,11 @@ def _parser():
     train.add_argument("--out", metavar="FILE", help="where to save the model (default: named after the data)")
     train.add_argument("--quiet", action="store_true", help="no line per epoch")
     train.set_defaults(run=_train)
+
+    word2vec = commands.add_parser("word2vec", help="train vectors of words and save them",
+                                   description="Train vectors of the words of a text and save them.")
+    add_word2vec_options(word2vec)
+    word2vec.set_defaults(run=train_word2vec)
 
     info = commands.add_parser("info", help="what the library runs on here")
     info.set_defaults(run=_info)

@@ -13,7 +13,7 @@ from cdl.extras import require
 from cdl.nn.layer import Layer
 from cdl.train.summary import watched
 
-__all__ = ["Picture", "attention_map", "confusion_matrix", "feature_maps", "filters"]
+__all__ = ["Picture", "attention_map", "confusion_matrix", "feature_maps", "filters", "word_neighbours"]
 
 # Beyond so many classes the counts are too small to be read; the colours remain.
 _NUMBERED = 20
@@ -217,6 +217,70 @@ def attention_map(weights, queries=None, keys=None, *, head=None, ax=None):
     figure = axes[0].figure
     figure.colorbar(image, ax=axes, shrink=0.8)
     return Picture(figure, array)
+
+
+def word_neighbours(source, words, *, most=8, ax=None):
+    """Draw words and those most like them in the plane: the two directions in which their unit vectors differ most (PCA).
+
+    Parameters
+    ----------
+    source : WordVectors or Word2Vec
+    words : str or sequence of str
+        Each is drawn with its neighbours in one colour.
+    most : int, default 8
+        How many neighbours each has.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; without it a new figure is made.
+
+    Returns
+    -------
+    Picture
+        The array has shape (words drawn, 2): the words asked for, in order, then their neighbours, each once.
+
+    Raises
+    ------
+    KeyError
+        For an unknown word; the nearest spelling is named.
+    ValueError
+        For no words at all.
+    ImportError
+        matplotlib is not installed.
+
+    Examples
+    --------
+    >>> from cdl.text import WordVectors
+    >>> wv = WordVectors.from_arrays(["cat", "dog", "car", "bus"], np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 1, 1]]))
+    >>> word_neighbours(wv, ["cat", "bus"], most=1).array.shape
+    (4, 2)
+    """
+    require("matplotlib.pyplot", "plot", "plot.word_neighbours")
+    wv = getattr(source, "wv", source)
+    asked = list(dict.fromkeys([words] if isinstance(words, str) else words))
+    if not asked:
+        raise ValueError("plot.word_neighbours: name at least one word")
+    group = {word: i for i, word in enumerate(asked)}
+    for i, word in enumerate(asked):
+        for one, _ in wv.most_similar(word, topn=positive_integer(most, "plot.word_neighbours", "most")):
+            group.setdefault(one, i)
+    rows = wv[list(group)]
+    rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    rows = rows - rows.mean(axis=0)
+    _, _, axes = np.linalg.svd(rows.astype(np.float64), full_matrices=False)
+    axes = np.concatenate([axes, np.zeros((2, rows.shape[1]))])[:2]
+    axes *= np.where(axes[np.arange(2), np.abs(axes).argmax(axis=1)] < 0, -1, 1)[:, None]     # one of the two signs
+    places = rows @ axes.T
+    return Picture(_draw_words(places, group, len(asked), ax), places)
+
+
+def _draw_words(places, group, asked, ax):
+    ax = _axes(ax, (7.2, 5.4))
+    for i, ((word, colour), (x, y)) in enumerate(zip(group.items(), places, strict=True)):
+        ax.plot(x, y, "o" if i < asked else ".", color=f"C{colour % 10}")
+        ax.annotate(word, (x, y), xytext=(4, 3), textcoords="offset points", color=f"C{colour % 10}",
+                    fontsize="medium" if i < asked else "small", weight="bold" if i < asked else "normal")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    return ax.figure
 
 
 def _grid(count, rows, columns):

@@ -61,6 +61,55 @@ class Embedding(Layer):
         rows = normal(shape, DEVIATION, rng=rng) if initializer is None else initialize(initializer, shape, rng=rng)
         self.weight = Tensor(rows, "float32", requires_grad=True)
 
+    @classmethod
+    def from_word2vec(cls, source, words=None, *, freeze=False, rng=None):
+        """A layer whose rows are vectors of words.
+
+        Parameters
+        ----------
+        source : Word2Vec, WordVectors or str or os.PathLike
+            The vectors, or a file of them in a format of word2vec.
+        words : iterable of str, optional
+            The tokens in the order of their ids; those without a vector, such as "[PAD]", start with normal draws of the
+            deviation that the vectors have. Default: the words of the source, whose ids are ``wv.key_to_index``.
+        freeze : bool, default False
+            Keep the vectors as they are in training.
+        rng : numpy.random.Generator or int, optional
+            Where the draws come from.
+
+        Raises
+        ------
+        ValueError
+            For a source without words, or `words` of which none is in it.
+
+        Examples
+        --------
+        >>> import cdl
+        >>> from cdl.text import WordVectors
+        >>> wv = WordVectors.from_arrays(["cat", "dog"], [[1, 2, 3], [1, 2, 4]])
+        >>> layer = cdl.Embedding.from_word2vec(wv, ["[PAD]", "dog", "cat"], rng=0)
+        >>> layer([1]).data
+        array([[1., 2., 4.]], dtype=float32)
+        """
+        wv = getattr(source, "wv", source)
+        if not hasattr(wv, "key_to_index"):
+            from cdl.text import WordVectors    # the floor above: only for a file
+
+            wv = WordVectors.load_word2vec_format(source)
+        words = wv.index_to_key if words is None else list(words)
+        rows = np.array([wv.key_to_index.get(word, -1) for word in words], np.int64)
+        known = rows >= 0
+        if not known.any():
+            raise ValueError(f"Embedding: none of the {len(words)} words has a vector among the {len(wv)} of the source")
+        vectors = np.asarray(wv.vectors)
+        table = np.empty((len(words), vectors.shape[1]), np.float32)
+        table[known] = vectors[rows[known]]
+        table[~known] = normal((int((~known).sum()), vectors.shape[1]), float(table[known].std()), rng=rng)
+        layer = cls(*table.shape, initializer=0.0)
+        layer._initializer = None
+        layer.weight.data[...] = table
+        return layer.freeze() if freeze else layer
+
     def forward(self, ids):
         return take(self.weight, self.check(ids), 0)
 
