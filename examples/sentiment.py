@@ -23,7 +23,7 @@ from cdl.text import Chinese, Vocabulary, Word2Vec, Words
 
 LENGTH = 64             # tokens of a review that are read, its last: two thirds of the reviews are shorter
 WIDTH, UNITS = 100, 96
-EPOCHS, BATCH = 5, 64
+EPOCHS, BATCH = 6, 64
 
 
 def reviews_of(paths):
@@ -58,7 +58,7 @@ def learn_words(texts, method, workers):
 def classifier(vocabulary, vectors):
     """A network that starts with the words' vectors, and may change them."""
     embedding = cdl.Embedding.from_word2vec(vectors, vocabulary)
-    return cdl.Sequential([embedding, cdl.Dropout(0.3), cdl.LSTM(UNITS), cdl.Dropout(0.3), cdl.Dense(2)])
+    return cdl.Sequential([embedding, cdl.Dropout(0.5), cdl.LSTM(UNITS), cdl.Dropout(0.5), cdl.Dense(2)])
 
 
 def main():
