@@ -16,9 +16,23 @@ from cdl.text.words import Chinese, Words
 _LATER = {"LineSentence": "corpus", "Phrases": "phrases", "Word2Vec": "word2vec", "WordVectors": "word_vectors"}
 
 __all__ = [
-    "AddedToken", "Batch", "BertNormalizer", "ByteLevelBPE", "Characters", "Chinese", "PairBatch", "Tokenizer", "Vocabulary",
-    "WordPiece", "Words", "load_tokenizer", "windows",
-    "LineSentence", "Phrases", "Word2Vec", "WordVectors",
+    "AddedToken",
+    "Batch",
+    "BertNormalizer",
+    "ByteLevelBPE",
+    "Characters",
+    "Chinese",
+    "LineSentence",
+    "PairBatch",
+    "Phrases",
+    "Tokenizer",
+    "Vocabulary",
+    "Word2Vec",
+    "WordPiece",
+    "WordVectors",
+    "Words",
+    "load_tokenizer",
+    "windows",
 ]
 
 
