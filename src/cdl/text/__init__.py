@@ -16,23 +16,8 @@ from cdl.text.words import Chinese, Words
 _LATER = {"LineSentence": "corpus", "Phrases": "phrases", "Word2Vec": "word2vec", "WordVectors": "word_vectors"}
 
 __all__ = [
-    "AddedToken",
-    "Batch",
-    "BertNormalizer",
-    "ByteLevelBPE",
-    "Characters",
-    "Chinese",
-    "LineSentence",
-    "PairBatch",
-    "Phrases",
-    "Tokenizer",
-    "Vocabulary",
-    "Word2Vec",
-    "WordPiece",
-    "WordVectors",
-    "Words",
-    "load_tokenizer",
-    "windows",
+    "AddedToken", "Batch", "BertNormalizer", "ByteLevelBPE", "Characters", "Chinese", "LineSentence", "PairBatch", "Phrases",
+    "Tokenizer", "Vocabulary", "Word2Vec", "WordPiece", "WordVectors", "Words", "load_tokenizer", "windows",
 ]
 
 
