@@ -4,6 +4,7 @@ import argparse
 import datetime
 import fnmatch
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def add_options(p):
     p.add_argument("--ms", type=_count, help=f"milliseconds a library has in a round (default: {QUICK['ms']})")
     p.add_argument("--store", type=_output, metavar="FILE", help="keep the figures in this JSON file")
     p.add_argument("--markdown", type=_output, metavar="FILE", help="write the tables of the stored figures here")
+    p.add_argument("--corpus", metavar="FILE", help="the text of the group word2vec, a sentence a line (default: one made up)")
     p.add_argument("--list", action="store_true", help="name the rows and the libraries found, time nothing")
 
 
@@ -119,6 +121,8 @@ def run(options):
     for name, value in (FULL if options.full else QUICK).items():
         if getattr(options, name) is None:
             setattr(options, name, value)
+    if options.corpus:
+        os.environ["CDL_BENCH_CORPUS"] = os.path.abspath(options.corpus)    # the workers find it there
     rows = chosen(options.rows)
     habits = HABITS in options.rows or (options.full and not options.rows)
     if not rows and not habits:

@@ -41,6 +41,7 @@ PEERS = {
     "sklearn": Peer("scikit-learn", "peer_sklearn", ("sklearn",), uses_blas=True),
     "thinc": Peer("Thinc", "peer_thinc", ("thinc",)),
     "tokenizers": Peer("tokenizers", "peer_tokenizers", ("tokenizers",), (("TOKENIZERS_PARALLELISM", "false"),)),
+    "gensim": Peer("gensim", "peer_gensim", ("gensim",)),
 }
 
 # The child loads this folder as a package of its own name, so that `import cdl` does not run in a peer's process.

@@ -31,6 +31,8 @@ from .transformers_cdl import transformer_predict as transformer_predict
 from .transformers_cdl import transformer_predict_bfloat16 as transformer_predict_bfloat16
 from .transformers_cdl import transformer_step as transformer_step
 from .transformers_cdl import transformer_token as transformer_token
+from .words_cdl import word2vec as word2vec
+from .words_cdl import word_counts as word_counts
 
 
 def start(threads):

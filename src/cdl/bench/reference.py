@@ -30,6 +30,8 @@ from .reference_transformer import transformer_predict as transformer_predict
 from .reference_transformer import transformer_predict_bfloat16 as transformer_predict_bfloat16
 from .reference_transformer import transformer_step as transformer_step
 from .reference_transformer import transformer_token as transformer_token
+from .reference_words import word2vec as word2vec
+from .reference_words import word_counts as word_counts
 from .rows import IDIOMS, OPTIMIZED
 
 LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8

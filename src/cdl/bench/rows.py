@@ -312,6 +312,11 @@ ROWS = [
             Row("optim", f"{rule}, 1M in 60 tensors", "update", (rule, 1_012_480), ratio=2.0),
         )
     ),
+    # The answer is a share of words with a neighbour of their own topic: see reference_words.
+    *(Row("word2vec", f"Word2Vec, {kind}, 5 negatives, 100 numbers, window 5: an epoch", "word2vec", (kind,), ratio=ratio,
+          peers=("gensim",), tolerance=0.1) for kind, ratio in (("skip-gram", 3), ("CBOW", 2))),
+    Row("word2vec", "Word2Vec, reading a file and making its vocabulary", "word_counts", (), ratio=3, peers=("gensim",),
+        threads=(1,)),
     *(Row("idioms", name, "idiom", (name,), threads=(1,)) for name in IDIOMS),
     # Ids are exact. Every call begins with an empty cache of words.
     *(Row("tokenizers", f"{title}, 460 kB of English and code in lines", kind, (), ratio=0.5, tolerance=0.0, threads=(1,))

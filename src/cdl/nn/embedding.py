@@ -93,7 +93,7 @@ class Embedding(Layer):
         """
         wv = getattr(source, "wv", source)
         if not hasattr(wv, "key_to_index"):
-            from cdl.text import WordVectors    # the floor above: only for a file
+            from cdl.text import WordVectors  # the floor above: only for a file
 
             wv = WordVectors.load_word2vec_format(source)
         words = wv.index_to_key if words is None else list(words)

@@ -17,6 +17,7 @@ __all__ = ["LineSentence", "WordIndex", "corpus_of"]
 BLOCK = 1 << 20
 # Words of sentences in memory that are numbered at a time.
 PART = 1 << 17
+_UNKNOWN = -2
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -153,21 +154,33 @@ class _Iterable:
             counter.update(sentence)
             sentences += 1
         _check_words(counter)
-        return list(counter), np.fromiter(counter.values(), np.int64, len(counter)), sentences
+        return list(map(str, counter)), np.fromiter(counter.values(), np.int64, len(counter)), sentences
 
     def numbered(self, index):
-        # 0 is the end of a sentence and what no vocabulary has: one more than each number, which a C loop looks up
-        find, numbers, read = index.numbers.get, array("i"), 0
+        find, numbers, read = _Numbers(index.numbers).__getitem__, array("i"), 0
         for sentence in self._sentences:
             _check(sentence)
-            numbers.extend([number for number in map(find, sentence) if number is not None])
+            before = len(numbers)
+            numbers.extend(map(find, sentence))
+            read += len(numbers) - before
             numbers.append(-1)
-            read += len(sentence)
             if len(numbers) >= PART:
-                yield np.array(numbers, np.int32), read
+                yield _known(numbers), read
                 numbers, read = array("i"), 0
         if numbers:
-            yield np.array(numbers, np.int32), read
+            yield _known(numbers), read
+
+
+class _Numbers(dict):
+    """Numbers of words, UNKNOWN for a word that has none: looked up without a line of Python for each."""
+
+    def __missing__(self, word):
+        return _UNKNOWN
+
+
+def _known(numbers):
+    numbers = np.array(numbers, np.int32)
+    return numbers[numbers != _UNKNOWN]
 
 
 class _Once(_Iterable):

@@ -1,4 +1,5 @@
 """Words that belong together, as one."""
+import itertools
 from collections import Counter
 
 __all__ = ["Phrases"]
@@ -7,14 +8,14 @@ __all__ = ["Phrases"]
 class Phrases:
     """Finds pairs of words that come together more often than by chance, and writes them as one: ``new_york``.
 
-        score(a, b) = (count(a b) - min_count) / count(a) / count(b) * number of different words
+        score(a, b) = (count(a b) - min_count) / count(a) / count(b) * number of different words and pairs
 
     Parameters
     ----------
     sentences : iterable of lists of str, optional
         What to count; `add_vocab` counts more.
     min_count : float, default 5
-        Pairs and words that come less often are left alone.
+        Pairs that come less often are left alone.
     threshold : float, default 10
         Of the score: the higher, the fewer pairs.
     delimiter : str, default "_"
@@ -39,7 +40,6 @@ class Phrases:
         self.min_count, self.threshold, self.delimiter = min_count, threshold, delimiter
         self.connector_words = frozenset(connector_words)
         self._counts = Counter()    # of words, and of pairs: the words parted by the delimiter
-        self._singles = None        # how many different words there are
         if sentences is not None:
             self.add_vocab(sentences)
 
@@ -51,39 +51,34 @@ class Phrases:
                 raise TypeError("Phrases: a sentence is a list of words, and a string is a list of its letters; got "
                                 f"{sentence[:40]!r}: split it first, as with sentence.split()")
             sentence = list(sentence)
-            words.update(sentence)
+            words.update([word for word in sentence if word not in self.connector_words])
             pairs.update(self._pairs(sentence))
         self._counts.update(words)
         self._counts.update(pairs)
-        self._singles = None
 
     def _pairs(self, sentence):
         """(first word, what stands between, last word) of neighbours, connector words passed over."""
         if not self.connector_words:
-            yield from zip(sentence, sentence[1:], strict=False)
+            yield from itertools.pairwise(sentence)
             return
         first, between = None, []
         for word in sentence:
             if word in self.connector_words:
-                between.append(word)
+                if first is not None:
+                    between.append(word)
                 continue
             if first is not None:
                 yield (first, *between, word)
             first, between = word, []
 
     def score(self, pair):
-        """How much more often the words of a pair come together than by chance; 0 below `min_count`."""
-        first, last = self._counts[pair[0]], self._counts[pair[-1]]
-        together = self._counts[tuple(pair)]
-        if self._singles is None:
-            self._singles = sum(isinstance(key, str) for key in self._counts)
-        if min(first, last) < self.min_count or together < self.min_count:
-            return 0.0
-        return (together - self.min_count) / first / last * self._singles
+        """How much more often the words of a pair come together than by chance; 0 for a pair that was not seen."""
+        first, last, together = (self._counts.get(key, 0) for key in (pair[0], pair[-1], tuple(pair)))
+        return (together - self.min_count) / first / last * len(self._counts) if together else 0.0
 
     def find_phrases(self):
         """The pairs above the threshold, as they are written, with their scores."""
-        pairs = ((key, self.score(key)) for key in list(self._counts) if not isinstance(key, str))
+        pairs = ((key, self.score(key)) for key in self._counts if not isinstance(key, str))
         return {self.delimiter.join(pair): score for pair, score in pairs if score > self.threshold}
 
     def __getitem__(self, sentences):

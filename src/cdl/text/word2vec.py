@@ -5,6 +5,7 @@ import numpy as np
 
 from cdl._core.word2vec import train as train_part
 from cdl.text.corpus import WordIndex, corpus_of
+from cdl.text.word2vec_file import load_model, save_model
 from cdl.text.word_counts import huffman, keep_limits, noise
 from cdl.text.word_vectors import WordVectors
 from cdl.train.progress import Progress
@@ -86,36 +87,38 @@ class Word2Vec:
     Examples
     --------
     >>> from cdl.text import Word2Vec
-    >>> sentences = [["the", "cat", "sat"], ["the", "dog", "sat"]] * 50
-    >>> model = Word2Vec(sentences, vector_size=16, min_count=1, epochs=20, deterministic=True)
-    >>> model.wv["cat"].shape
+    >>> sentences = [["red", "green", "blue", "green"], ["one", "two", "three", "two"]] * 100
+    >>> model = Word2Vec(sentences, vector_size=16, sample=0, epochs=20, deterministic=True)
+    >>> model.wv["red"].shape
     (16,)
-    >>> model.wv.most_similar("cat", topn=1)[0][0]
-    'dog'
+    >>> sorted(word for word, _ in model.wv.most_similar("red", topn=2))
+    ['blue', 'green']
     """
 
     def __init__(self, sentences=None, *, corpus_file=None, vector_size=100, alpha=0.025, window=5, min_count=5,
                  max_final_vocab=None, sample=1e-3, seed=1, workers=2, min_alpha=0.0001, sg=1, hs=0, negative=5,
                  ns_exponent=0.75, cbow_mean=1, epochs=5, shrink_windows=True, deterministic=False, lowercase=False,
                  errors="strict", verbose=False):
-        self.vector_size, self.window, self.min_count = _whole("vector_size", vector_size, 1), _whole("window", window, 1, 1000), \
-            _whole("min_count", min_count, 0)
+        self.vector_size = _whole("vector_size", vector_size, 1)
+        self.window = _whole("window", window, 1, 1000)
+        self.min_count = _whole("min_count", min_count, 0)
         self.max_final_vocab = None if max_final_vocab is None else _whole("max_final_vocab", max_final_vocab, 1)
-        self.negative, self.epochs, self.workers = _whole("negative", negative, 0), _whole("epochs", epochs, 0), \
-            _whole("workers", workers, 1)
-        self.seed = _whole("seed", seed, 0)
+        self.negative, self.epochs = _whole("negative", negative, 0), _whole("epochs", epochs, 0)
+        self.workers, self.seed = _whole("workers", workers, 1), _whole("seed", seed, 0)
         if not (0 <= min_alpha and 0 < alpha < np.inf and min_alpha < np.inf):
             raise ValueError(f"Word2Vec: the learning rates must be positive, got alpha {alpha} and min_alpha {min_alpha}")
         if not 0 <= sample < np.inf:
             raise ValueError(f"Word2Vec: sample must be 0 or more, got {sample}")
         if not (negative or hs):
             raise ValueError("Word2Vec: negative=0 and hs=0 leave nothing to train; set one of them")
-        self.alpha, self.min_alpha, self.sample, self.ns_exponent = alpha, min_alpha, sample, ns_exponent
+        self.alpha, self.min_alpha, self.sample = float(alpha), float(min_alpha), float(sample)
+        self.ns_exponent = float(ns_exponent)
         self.sg, self.hs, self.cbow_mean, self.shrink_windows = bool(sg), bool(hs), bool(cbow_mean), bool(shrink_windows)
         self.deterministic, self.lowercase, self.errors, self.verbose = deterministic, lowercase, errors, verbose
         self.corpus_count = self.corpus_total_words = 0
         self._tasks = 0         # of the core so far: the draws of each depend on its number
-        self._inner = self._outer = self._tree = np.zeros((0, -(-self.vector_size // LANES) * LANES), np.float32)
+        self._inner = np.zeros((0, -(-self.vector_size // LANES) * LANES), np.float32)
+        self._outer, self._tree = (self._inner if wanted else None for wanted in (self.negative, self.hs))
         self.wv = WordVectors(self.vector_size)
         if sentences is not None or corpus_file is not None:
             corpus = self._corpus(sentences, corpus_file)
@@ -149,7 +152,8 @@ class Word2Vec:
                              f"frequent, {words[counts.argmax()]!r}, comes {counts.max()} times. Give more text or a smaller "
                              "min_count")
         if not update or not len(self.wv):
-            self._inner = self._outer = self._tree = self._inner[:0]
+            self._inner = self._inner[:0]
+            self._outer = self._inner if self.negative else None
             self._set_vocabulary([words[i] for i in chosen], counts[chosen])
             return
         before = self.wv.counts.copy()
@@ -165,7 +169,8 @@ class Word2Vec:
         inner = np.zeros((len(words), width), np.float32)
         inner[:have] = self._inner
         draws = np.random.default_rng([self.seed, have])
-        inner[have:, :self.vector_size] = (draws.random((len(words) - have, self.vector_size), np.float32) - 0.5) / self.vector_size
+        first = draws.random((len(words) - have, self.vector_size), np.float32)
+        inner[have:, :self.vector_size] = (first - np.float32(0.5)) / self.vector_size
         self._inner = inner
         self._outer = _longer(self._outer, len(words)) if self.negative else None
         self._tree = np.zeros((len(words), width), np.float32) if self.hs else None   # its nodes are others than before
@@ -209,19 +214,56 @@ class Word2Vec:
         total = self._total(total_examples, total_words)
         words = read = 0
         for epoch in range(epochs):
-            with Progress(total, label=f"epoch {epoch + 1}/{epochs}", unit="words", enabled=self.verbose) as line:
-                done = 0
-                for ids, count in corpus.numbered(self._index):
-                    for part in _parts(ids):
-                        share = (min((done + step) / total, 1) for step in (0, len(part)))
-                        rate, last = (start + (end - start) * (epoch + s) / epochs for s in share)
-                        self._train_part(part, rate, last)
-                        done += len(part)
-                    words, read = words + int((ids >= 0).sum()), read + count
-                    line.update(count, rate=last if len(ids) else start)
-                line.total = None
+            rates = [start + (end - start) * (epoch + share) / epochs for share in (0, 1)]
+            label, shown = f"epoch {epoch + 1}/{epochs}", total_words or self.corpus_total_words
+            with Progress(shown, label=label, unit="words", enabled=self.verbose) as line:
+                for numbers, count in self._epoch(corpus, rates, total):
+                    words, read = words + numbers, read + count
+                    line.update(count)
+                line.total = None       # the text may be another than the one that was counted
         self.wv._changed()
         return words, read
+
+    def _epoch(self, corpus, rates, total):
+        """Train on the corpus once; (words of the vocabulary, words read) after each part of it."""
+        done, (start, end) = 0, rates
+        for ids, read in corpus.numbered(self._index):
+            for part in _parts(ids):
+                first, last = (start + (end - start) * min(place / total, 1) for place in (done, done + len(part)))
+                self._tasks += train_part(
+                    part, self._inner, self._outer, self._tree, self._keep, self._noise, self._paths, window=self.window,
+                    negative=self.negative, skip_gram=self.sg, mean=self.cbow_mean, shrink=self.shrink_windows, rate=first,
+                    last_rate=last, seed=self.seed, first=self._tasks, workers=1 if self.deterministic else self.workers)
+                done += len(part)
+            yield int((ids >= 0).sum()), read
+
+    def save(self, path):
+        """Write the whole model, all its tables, as a safetensors file: `load` brings it back to be trained further."""
+        save_model(self, path)
+
+    @classmethod
+    def load(cls, path):
+        """The model that `save` wrote.
+
+        Raises
+        ------
+        FileFormatError
+            For a file that is something else, or whose parts do not fit together.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> model = Word2Vec([["a", "b", "c"]] * 5, vector_size=4, epochs=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(f"{folder}/model.safetensors")
+        ...     Word2Vec.load(f"{folder}/model.safetensors")
+        Word2Vec(words=3, vector_size=4, alpha=0.025)
+        """
+        return load_model(cls, path)
+
+    def _outputs(self):
+        """The tables of the outputs that this model has."""
+        return {name: table for name, table in (("outputs", self._outer), ("tree", self._tree)) if table is not None}
 
     def _total(self, examples, words):
         """The ids of an epoch, ends of sentences too."""
@@ -231,12 +273,6 @@ class Word2Vec:
         if examples is not None:
             return max(examples * (counted + self.corpus_count) // max(self.corpus_count, 1), 1)
         return counted + self.corpus_count
-
-    def _train_part(self, ids, rate, last):
-        self._tasks += train_part(
-            ids, self._inner, self._outer, self._tree, self._keep, self._noise, self._paths, window=self.window,
-            negative=self.negative, skip_gram=self.sg, mean=self.cbow_mean, shrink=self.shrink_windows, rate=rate,
-            last_rate=last, seed=self.seed, first=self._tasks, workers=1 if self.deterministic else self.workers)
 
 
 def _parts(ids):

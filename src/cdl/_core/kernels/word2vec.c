@@ -8,9 +8,16 @@
  * table stay below 10. */
 #define BOUND R(128.0)
 
+/* Rows that share a loaded one. Word2Vec computes in float32; float64 is kept small. */
+#ifdef CDL_REAL_f32
+enum { X_ROWS = 2, Y_ROWS = 3 };
+#else
+enum { X_ROWS = 1, Y_ROWS = 1 };
+#endif
+
 /* sum[i * n + j] = x[i] . y[j] for `a` rows of x and `b` of y; both are constants where it is called */
 VEC void inner_block(const real *const *x, real *const *y, size_t a, size_t b, size_t n, size_t width, real *sum) {
-    vec total[2][3];
+    vec total[X_ROWS][Y_ROWS];
     for (size_t i = 0; i < a; i++)
         for (size_t j = 0; j < b; j++)
             total[i][j] = v_set(0);
@@ -27,8 +34,8 @@ VEC void inner_block(const real *const *x, real *const *y, size_t a, size_t b, s
 
 VEC void inner_rows(const real *const *x, real *const *y, size_t a, size_t n, size_t width, real *sum) {
     size_t j = 0;
-    for (; j + 3 <= n; j += 3)
-        inner_block(x, y + j, a, 3, n, width, sum + j);
+    for (; Y_ROWS > 1 && j + Y_ROWS <= n; j += Y_ROWS)
+        inner_block(x, y + j, a, Y_ROWS, n, width, sum + j);
     for (; j < n; j++)
         inner_block(x, y + j, a, 1, n, width, sum + j);
 }
@@ -47,8 +54,8 @@ VEC void mix(const real *g, size_t gi, size_t gj, real *const *x, size_t m, size
     size_t j = 0;
     for (; j < n; j++)
         to[j] = v_set(0);
-    for (j = 0; j + 3 <= n; j += 3)
-        mix_block(g + j * gj, gi, gj, x, m, 3, d, to + j);
+    for (j = 0; Y_ROWS > 1 && j + Y_ROWS <= n; j += Y_ROWS)
+        mix_block(g + j * gj, gi, gj, x, m, Y_ROWS, d, to + j);
     for (; j < n; j++)
         mix_block(g + j * gj, gi, gj, x, m, 1, d, to + j);
 }
@@ -68,8 +75,8 @@ void KERNEL(pairs_step)(const void *const *xs, void *const *dxs, size_t m, void 
     real g[CDL_PAIRS_M * CDL_PAIRS_N], target[CDL_PAIRS_M * CDL_PAIRS_N];
     vec change[CDL_PAIRS_N];
     size_t i = 0;
-    for (; i + 2 <= m; i += 2)
-        inner_rows(x + i, y, 2, n, width, g + i * n);
+    for (; X_ROWS > 1 && i + X_ROWS <= m; i += X_ROWS)
+        inner_rows(x + i, y, X_ROWS, n, width, g + i * n);
     for (; i < m; i++)
         inner_rows(x + i, y, 1, n, width, g + i * n);
     for (i = 0; i < m; i++)
