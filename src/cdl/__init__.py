@@ -3,6 +3,8 @@
 Tensors are arrays that can be differentiated; functions work on them and on NumPy arrays alike; layers hold
 parameters; a model is fitted, used, saved and loaded.
 """
+import importlib
+
 from cdl import data, io, losses, nn, ops, optim, plot
 from cdl._core.bfloat16 import set_precision
 from cdl._core.memory import clear_memory, memory_stats, set_memory_limit
@@ -26,6 +28,14 @@ from cdl.train.loop import evaluate, fit
 from cdl.train.model import Model
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """`cdl.text` is loaded when it is first used."""
+    if name == "text":
+        return importlib.import_module("cdl.text")
+    raise AttributeError(f"module 'cdl' has no attribute {name!r}")
+
 
 __all__ = [
     "EarlyStopping", "GradientError", "Model", "Residual", "Sequential", "Tensor", "clear_memory", "conv_output_size",

@@ -40,6 +40,7 @@ PEERS = {
     "openvino": Peer("OpenVINO", "peer_openvino", ("openvino",)),
     "sklearn": Peer("scikit-learn", "peer_sklearn", ("sklearn",), uses_blas=True),
     "thinc": Peer("Thinc", "peer_thinc", ("thinc",)),
+    "tokenizers": Peer("tokenizers", "peer_tokenizers", ("tokenizers",), (("TOKENIZERS_PARALLELISM", "false"),)),
     "gensim": Peer("gensim", "peer_gensim", ("gensim",)),
 }
 

@@ -25,6 +25,8 @@ from .recurrent_cdl import recurrent as recurrent
 from .recurrent_cdl import recurrent_grad as recurrent_grad
 from .reference_augment import MEAN, STD
 from .rows import IDIOMS
+from .text_cdl import byte_pairs as byte_pairs
+from .text_cdl import wordpiece as wordpiece
 from .transformers_cdl import transformer_predict as transformer_predict
 from .transformers_cdl import transformer_predict_bfloat16 as transformer_predict_bfloat16
 from .transformers_cdl import transformer_step as transformer_step

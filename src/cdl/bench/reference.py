@@ -24,6 +24,8 @@ from .reference_recurrent import cell_step as cell_step
 from .reference_recurrent import char_step as char_step
 from .reference_recurrent import recurrent as recurrent
 from .reference_recurrent import recurrent_grad as recurrent_grad
+from .reference_text import byte_pairs as byte_pairs
+from .reference_text import wordpiece as wordpiece
 from .reference_transformer import transformer_predict as transformer_predict
 from .reference_transformer import transformer_predict_bfloat16 as transformer_predict_bfloat16
 from .reference_transformer import transformer_step as transformer_step

@@ -318,4 +318,7 @@ ROWS = [
     Row("word2vec", "Word2Vec, reading a file and making its vocabulary", "word_counts", (), ratio=3, peers=("gensim",),
         threads=(1,)),
     *(Row("idioms", name, "idiom", (name,), threads=(1,)) for name in IDIOMS),
+    # Ids are exact. Every call begins with an empty cache of words.
+    *(Row("tokenizers", f"{title}, 460 kB of English and code in lines", kind, (), ratio=0.5, tolerance=0.0, threads=(1,))
+      for kind, title in (("wordpiece", "WordPiece"), ("byte_pairs", "byte-level BPE"))),
 ]

@@ -1,16 +1,20 @@
 """Text as the numbers of its characters."""
 import numpy as np
 
+from cdl.text.tokenizer import Tokenizer
+
 __all__ = ["Characters"]
 
 
-class Characters:
+class Characters(Tokenizer):
     """A number for every character of a text: 0, 1, … in the order of their code points.
 
     Parameters
     ----------
     characters : str or iterable of str
         Those there are, each counted once; such as a whole text.
+    errors : {"strict", "replace"}, default "strict"
+        Whether bytes that are no UTF-8 are refused or become U+FFFD.
 
     Raises
     ------
@@ -26,23 +30,25 @@ class Characters:
     'wor'
     >>> len(characters)
     8
+    >>> ids, mask = characters.encode_batch(["hello", "hold"], pad_id=0)
+    >>> characters.decode_batch(ids, mask)
+    ['hello', 'hold']
     """
 
-    def __init__(self, characters):
+    def __init__(self, characters, *, errors="strict"):
         characters = list(characters)
         odd = next((part for part in characters if not isinstance(part, str) or len(part) != 1), None)
         if odd is not None:
             raise ValueError(f"Characters: expected single characters, got {odd!r}")
-        self.characters = sorted(set(characters))
+        self.characters = self.tokens = sorted(set(characters))
         if not self.characters:
             raise ValueError("Characters: there are no characters")
+        self.ids = {character: i for i, character in enumerate(self.characters)}
+        self.errors = errors
         self._points = np.array([ord(character) for character in self.characters])
 
-    def __len__(self):
-        return len(self.characters)
-
-    def encode(self, text):
-        """The numbers of a text's characters, int64, one for each.
+    def encode(self, text, *args, **options):
+        """The numbers of a text's characters, int64, one for each; options as for any tokenizer.
 
         Raises
         ------
@@ -51,8 +57,9 @@ class Characters:
         TypeError
             For what is no text.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"Characters: expected a str, got {type(text).__name__}")
+        if args or options:
+            return super().encode(text, *args, **options)
+        text = self._text(text)
         points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.int64)
         ids = np.minimum(self._points.searchsorted(points), len(self) - 1)
         wrong = self._points[ids] != points
@@ -61,18 +68,22 @@ class Characters:
             raise ValueError(f"Characters: {text[place]!r} at position {place} is not among the {len(self)} characters")
         return ids
 
-    def decode(self, ids):
-        """The text of numbers (T,).
+    def _ids(self, text):
+        return self.encode(text).tolist()
 
-        Raises
-        ------
-        IndexError
-            For a number that no character has.
-        """
-        ids = np.asarray(ids)
-        if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-            raise ValueError(f"Characters: expected integers of shape (T,), got {ids.dtype} of shape {ids.shape}")
-        if ids.size and not 0 <= ids.min() <= ids.max() < len(self):
-            raise IndexError(f"Characters: there are {len(self)} characters, 0 to {len(self) - 1}, got numbers from "
-                             f"{ids.min()} to {ids.max()}")
-        return "".join(self.characters[i] for i in ids)
+    def config(self):
+        """What a tokenizer.json holds of it, under "model"."""
+        return {"type": "cdl.Characters", "characters": "".join(self.characters), "errors": self.errors}
+
+    @classmethod
+    def from_config(cls, config, where="tokenizer.json", **options):
+        """What `config` gave."""
+        characters = config.get("characters")
+        if not isinstance(characters, str):
+            raise ValueError("model.characters: expected a string")
+        return cls(characters, **{"errors": config.get("errors", "strict"), **options})
+
+    def save(self, path):
+        """Write it to a JSON file, which `cdl.text.load_tokenizer` reads."""
+        from cdl.text.tokenizer_json import write_json
+        write_json(path, {"version": "1.0", "model": self.config()})
