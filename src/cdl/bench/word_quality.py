@@ -11,12 +11,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-_HEAD = "import json, resource, sys, time\npath, out, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])\n"
+# Linux counts the parent's memory in ru_maxrss, not in VmHWM.
+_HEAD = """
+import json, sys, time
+path, out, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+def peak():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+"""
 _TAIL = """
 seconds = time.perf_counter() - start
 model.wv.save_word2vec_format(out, binary=True)
 print(json.dumps({"words": model.corpus_total_words * options["epochs"] / seconds,
-                  "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+                  "peak": peak()}))
 """
 _TRAIN = {
     "cdl": "from cdl.text import Word2Vec\nstart = time.perf_counter()\nmodel = Word2Vec(corpus_file=path, **options)",
