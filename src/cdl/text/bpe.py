@@ -3,6 +3,10 @@ from heapq import heapify, heappop, heappush
 from itertools import chain, pairwise
 from pathlib import Path
 
+from cdl.io.errors import FileFormatError
+from cdl.text.bpe_train import train
+from cdl.text.byte_characters import BYTES, CHARACTERS, written
+from cdl.text.json_file import read_json
 from cdl.text.patterns import compile_pattern
 from cdl.text.reading import lines
 from cdl.text.subword import Subword, checked_vocabulary
@@ -12,12 +16,7 @@ __all__ = ["ByteLevelBPE"]
 # How GPT-2 cuts a text before pairs are merged: contractions; a word, number or run of marks with the blank before it; blanks.
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
-# A byte is written as a character one can see: itself where that is one, otherwise one from U+0100 on.
-_SEEN = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-BYTES = {byte: chr(byte) for byte in _SEEN} | {
-    byte: chr(0x100 + i) for i, byte in enumerate(byte for byte in range(256) if byte not in set(_SEEN))}
 SHORT = 48      # words of more bytes are merged with a queue: at 32 that is 15 % slower, at 64 faster by as much
-CHARACTERS = {character: byte for byte, character in BYTES.items()}
 
 
 class ByteLevelBPE(Subword):
@@ -100,8 +99,6 @@ class ByteLevelBPE(Subword):
         FileFormatError
             For a damaged file, or merges that do not fit the vocabulary; key or line are named.
         """
-        from cdl.io.errors import FileFormatError
-        from cdl.text.tokenizer_json import read_json
         found = []
         for number, line in enumerate(lines(merges), 1):
             line = line.rstrip("\r\n")
@@ -140,7 +137,6 @@ class ByteLevelBPE(Subword):
         ValueError
             For a vocabulary that has no room for bytes and special tokens.
         """
-        from cdl.text.bpe_train import train
         return train(cls, texts, vocab_size, min_frequency, list(special_tokens), {"errors": errors, **options})
 
     def _settings(self):
@@ -148,6 +144,20 @@ class ByteLevelBPE(Subword):
                 "ignore_merges": self.ignore_merges, "normalizer": self._normalizer, "added_tokens": self.added_tokens,
                 **self._template.text, "pad_token": None if self.pad_id is None else self.tokens[self.pad_id],
                 "unknown_token": None if self.unknown_id is None else self.tokens[self.unknown_id], "errors": self.errors}
+
+    def _sections(self, vocabulary):
+        level = {"type": "ByteLevel", "add_prefix_space": self.add_prefix_space, "trim_offsets": True, "use_regex": True}
+        splits = level
+        if self.pattern != GPT2_PATTERN:
+            splits = level | {"use_regex": False}
+            if self.pattern is not None:
+                split = {"type": "Split", "pattern": {"Regex": self.pattern}, "behavior": "Isolated", "invert": False}
+                splits = {"type": "Sequence", "pretokenizers": [split, splits]}
+        unknown = None if self.unknown_id is None else self.tokens[self.unknown_id]
+        return {"pre_tokenizer": splits, "decoder": level,
+                "model": {"type": "BPE", "dropout": None, "unk_token": unknown, "continuing_subword_prefix": None,
+                          "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False,
+                          "ignore_merges": self.ignore_merges, "vocab": vocabulary, "merges": list(map(list, self.merges))}}
 
     def words(self, text):
         """The words that a text is cut into before pairs are merged; together they are the text."""
@@ -212,11 +222,6 @@ class ByteLevelBPE(Subword):
                 whole = i in added or not all(map(CHARACTERS.__contains__, token))
                 parts.append(token.encode("utf-8") if whole else bytes(map(CHARACTERS.__getitem__, token)))
         return b"".join(parts).decode("utf-8", errors)
-
-
-def written(found):
-    """Bytes as the characters that stand for them in a vocabulary."""
-    return found.decode("latin-1").translate(BYTES)
 
 
 def merged(ids, ranks):

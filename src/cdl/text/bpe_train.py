@@ -4,7 +4,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
 from cdl._core.check import positive_integer
-from cdl.text.bpe import BYTES, written
+from cdl.text.byte_characters import BYTES, written
 from cdl.text.reading import texts_of
 
 

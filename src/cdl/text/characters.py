@@ -1,6 +1,7 @@
 """Text as the numbers of its characters."""
 import numpy as np
 
+from cdl.text.json_file import write_json
 from cdl.text.tokenizer import Tokenizer
 
 __all__ = ["Characters"]
@@ -85,5 +86,4 @@ class Characters(Tokenizer):
 
     def save(self, path):
         """Write it to a JSON file, which `cdl.text.load_tokenizer` reads."""
-        from cdl.text.tokenizer_json import write_json
         write_json(path, {"version": "1.0", "model": self.config()})

@@ -122,3 +122,12 @@ class BertNormalizer:
         """The settings, by their names in a tokenizer.json."""
         return {"clean_text": self.clean_text, "handle_chinese_chars": self.handle_chinese_chars,
                 "strip_accents": self.strip_accents, "lowercase": self.lowercase}
+
+
+def normalizer_config(normalizer):
+    """What a tokenizer.json holds of it."""
+    if isinstance(normalizer, BertNormalizer):
+        return {"type": "BertNormalizer", **normalizer.config()}
+    if isinstance(normalizer, Chain):
+        return {"type": "Sequence", "normalizers": [{"type": name} for name in normalizer.names]}
+    raise ValueError(f"save: a normalizer of your own ({normalizer!r}) has no place in a tokenizer.json")

@@ -1,6 +1,8 @@
 """What WordPiece and byte pairs have in common: tokens with ids of their own, found in the text or cut out of words."""
 from cdl.text.added import AddedToken, Splitter
 from cdl.text.cache import Cache
+from cdl.text.json_file import write_json
+from cdl.text.normalize import normalizer_config
 from cdl.text.template import Template
 from cdl.text.tokenizer import Tokenizer
 
@@ -9,7 +11,7 @@ class Subword(Tokenizer):
     """A tokenizer whose tokens are parts of words, with tokens that are cut out of the text first.
 
     The kinds give `_word(word)`, the ids of one word, `_words(text)`, the ids of a text without added tokens, and
-    `_settings()`, what they were made with.
+    `_settings()`, what they were made with, and `_sections(vocabulary)`, the sections of a tokenizer.json that are their own.
     """
 
     _normalizer = None
@@ -97,8 +99,28 @@ class Subword(Tokenizer):
         ----------
         path : str or path
         """
-        from cdl.text.tokenizer_json import config_of, write_json
-        write_json(path, config_of(self))
+        write_json(path, self.config())
+
+    def config(self):
+        """What a tokenizer.json holds of it."""
+        parts, pad = self._template, self.pad_id
+        special = {part.name: {"id": part.name, "ids": [part.id], "tokens": [part.name]}
+                   for part in (*parts.single, *parts.pair) if part.id is not None}
+        added = {token.content for token in self.added_tokens} - set(self._vocabulary)
+        return {
+            "version": "1.0", "truncation": None,
+            "padding": None if pad is None else {
+                "strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": pad, "pad_type_id": 0,
+                "pad_token": self.tokens[pad]},
+            "added_tokens": [token._asdict() for token in sorted(self.added_tokens, key=lambda token: token.id)],
+            "normalizer": None if self._normalizer is None else normalizer_config(self._normalizer),
+            "post_processor": {"type": "TemplateProcessing", "single": [_part_config(part) for part in parts.single],
+                               "pair": [_part_config(part) for part in parts.pair], "special_tokens": special},
+            **self._sections({token: i for token, i in self.ids.items() if token not in added})}
+
+
+def _part_config(part):
+    return {"Sequence" if part.id is None else "SpecialToken": {"id": part.name, "type_id": part.type}}
 
 
 def checked_vocabulary(vocabulary, who):

@@ -1,13 +1,12 @@
 """Tokenizers in files: tokenizer.json, in which the package `tokenizers` keeps them, vocab.txt, vocab.json with merges.txt."""
-import json
 import re
 from pathlib import Path
 
-from cdl.io.atomic import atomic_write
 from cdl.io.errors import FileFormatError
 from cdl.text.added import AddedToken
 from cdl.text.bpe import GPT2_PATTERN, ByteLevelBPE
 from cdl.text.characters import Characters
+from cdl.text.json_file import read_json
 from cdl.text.normalize import NORMALIZERS, BertNormalizer, Chain
 from cdl.text.wordpiece import WordPiece, read_vocabulary
 from cdl.text.words import Chinese, Words
@@ -63,31 +62,6 @@ def load_tokenizer(path, **options):
         raise
     except ValueError as error:
         raise FileFormatError(f"{path}: {error}") from None
-
-
-def read_json(path):
-    """The object in a JSON file; nothing in it stands twice."""
-    try:
-        text = Path(path).read_bytes().decode("utf-8")
-        found = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
-    except UnicodeDecodeError as error:
-        raise FileFormatError(f"{path}: byte {error.start} is no UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise FileFormatError(f"{path}: line {error.lineno}: {error.msg}") from None
-    except RecursionError:
-        raise FileFormatError(f"{path}: nested too deeply") from None
-    if not isinstance(found, dict):
-        raise FileFormatError(f"{path}: expected an object {{…}}, got {type(found).__name__}")
-    return found
-
-
-def _once(pairs, path):
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        seen = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise FileFormatError(f"{path}: the key {twice!r} stands there twice")
-    return found
 
 
 class Reader:
@@ -235,66 +209,3 @@ class Reader:
 
     def _unsupported(self, place, found, wanted):
         return FileFormatError(f"{self.path}: {place} {found!r} is not supported; there is {wanted}")
-
-
-# --- writing ----------------------------------------------------------------------------------------------------------
-def write_json(path, config):
-    """Write an object to a JSON file, all at once."""
-    try:
-        text = json.dumps(config, ensure_ascii=False, indent=1).encode("utf-8")
-    except UnicodeEncodeError:      # half of a character can only be written as an escape
-        text = json.dumps(config, indent=1).encode("ascii")
-    with atomic_write(path) as file:
-        file.write(text)
-
-
-def config_of(tokenizer):
-    """What a tokenizer.json holds of it."""
-    ids, parts = tokenizer.ids, tokenizer._template
-    special = {part.name: {"id": part.name, "ids": [part.id], "tokens": [part.name]}
-               for part in (*parts.single, *parts.pair) if part.id is not None}
-    pad = tokenizer.pad_id
-    common = {
-        "version": "1.0", "truncation": None,
-        "padding": None if pad is None else {
-            "strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": None, "pad_id": pad, "pad_type_id": 0,
-            "pad_token": tokenizer.tokens[pad]},
-        "added_tokens": [token._asdict() for token in sorted(tokenizer.added_tokens, key=lambda token: token.id)],
-        "normalizer": _normalizer_config(tokenizer._normalizer)}
-    post = {"type": "TemplateProcessing", "single": [_part_config(part) for part in parts.single],
-            "pair": [_part_config(part) for part in parts.pair], "special_tokens": special}
-    added = {token.content for token in tokenizer.added_tokens} - set(tokenizer._vocabulary)
-    vocabulary = {token: i for token, i in ids.items() if token not in added}
-    if isinstance(tokenizer, WordPiece):
-        return common | {
-            "pre_tokenizer": {"type": "BertPreTokenizer"}, "post_processor": post,
-            "decoder": {"type": "WordPiece", "prefix": tokenizer.prefix, "cleanup": True},
-            "model": {"type": "WordPiece", "unk_token": tokenizer.unknown_token, "continuing_subword_prefix": tokenizer.prefix,
-                      "max_input_chars_per_word": tokenizer.longest_word, "vocab": vocabulary}}
-    level = {"type": "ByteLevel", "add_prefix_space": tokenizer.add_prefix_space, "trim_offsets": True, "use_regex": True}
-    splits = level
-    if tokenizer.pattern != GPT2_PATTERN:
-        splits = level | {"use_regex": False}
-        if tokenizer.pattern is not None:
-            split = {"type": "Split", "pattern": {"Regex": tokenizer.pattern}, "behavior": "Isolated", "invert": False}
-            splits = {"type": "Sequence", "pretokenizers": [split, splits]}
-    unknown = None if tokenizer.unknown_id is None else tokenizer.tokens[tokenizer.unknown_id]
-    return common | {
-        "pre_tokenizer": splits, "post_processor": post, "decoder": level,
-        "model": {"type": "BPE", "dropout": None, "unk_token": unknown, "continuing_subword_prefix": None,
-                  "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False,
-                  "ignore_merges": tokenizer.ignore_merges, "vocab": vocabulary, "merges": list(map(list, tokenizer.merges))}}
-
-
-def _part_config(part):
-    return {"Sequence" if part.id is None else "SpecialToken": {"id": part.name, "type_id": part.type}}
-
-
-def _normalizer_config(normalizer):
-    if normalizer is None:
-        return None
-    if isinstance(normalizer, BertNormalizer):
-        return {"type": "BertNormalizer", **normalizer.config()}
-    if isinstance(normalizer, Chain):
-        return {"type": "Sequence", "normalizers": [{"type": name} for name in normalizer.names]}
-    raise ValueError(f"save: a normalizer of your own ({normalizer!r}) has no place in a tokenizer.json")

@@ -7,6 +7,7 @@ import numpy as np
 
 from cdl._core.check import positive_integer
 from cdl.io.errors import FileFormatError
+from cdl.text.json_file import read_json, write_json
 from cdl.text.reading import texts_of
 
 __all__ = ["Vocabulary"]
@@ -184,7 +185,6 @@ class Vocabulary:
 
     def save(self, path):
         """Write it to a JSON file, all at once."""
-        from cdl.text.tokenizer_json import write_json
         write_json(path, self.config())
 
     @classmethod
@@ -203,7 +203,6 @@ class Vocabulary:
         >>> Vocabulary.load("colours.json") == vocabulary
         True
         """
-        from cdl.text.tokenizer_json import read_json
         return cls.from_config(read_json(path), path)
 
 

@@ -3,6 +3,8 @@ import re
 from itertools import chain
 from pathlib import Path
 
+from cdl.io.errors import FileFormatError
+from cdl.text.json_file import read_json
 from cdl.text.normalize import BertNormalizer
 from cdl.text.patterns import compile_pattern
 from cdl.text.reading import lines
@@ -86,7 +88,6 @@ class WordPiece(Subword):
         FileFormatError
             For what is no UTF-8, an empty file, or a piece that is there twice; the line is named.
         """
-        from cdl.io.errors import FileFormatError
         found = {}
         for number, line in enumerate(lines(path), 1):
             piece = line.rstrip("\r\n")
@@ -101,6 +102,12 @@ class WordPiece(Subword):
         return {"normalizer": self._normalizer, "unknown_token": self.unknown_token, "prefix": self.prefix,
                 "longest_word": self.longest_word, "added_tokens": self.added_tokens, **self._template.text,
                 "pad_token": None if self.pad_id is None else self.tokens[self.pad_id], "errors": self.errors}
+
+    def _sections(self, vocabulary):
+        return {"pre_tokenizer": {"type": "BertPreTokenizer"},
+                "decoder": {"type": "WordPiece", "prefix": self.prefix, "cleanup": True},
+                "model": {"type": "WordPiece", "unk_token": self.unknown_token, "continuing_subword_prefix": self.prefix,
+                          "max_input_chars_per_word": self.longest_word, "vocab": vocabulary}}
 
     def _split_cleaned(self, text):
         return (text if text.isprintable() else _UNCUT.sub("", text)).split()
@@ -154,7 +161,6 @@ def _tidy(token):
 
 def read_vocabulary(path, **options):
     """The tokenizer of a vocab.txt, uncased or cased as the tokenizer_config.json beside it says."""
-    from cdl.text.tokenizer_json import read_json
     config = Path(path).with_name("tokenizer_config.json")
     lower = read_json(config).get("do_lower_case", True) if config.exists() else True
     return WordPiece.from_file(path, **{"normalizer": BertNormalizer(lowercase=lower), **options})

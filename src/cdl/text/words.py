@@ -4,6 +4,7 @@ import warnings
 from functools import lru_cache
 
 from cdl.extras import require
+from cdl.text.json_file import write_json
 from cdl.text.normalize import CHINESE, strip_accents
 from cdl.text.patterns import compile_pattern
 from cdl.text.template import Template
@@ -149,7 +150,6 @@ class Words(Tokenizer):
 
     def save(self, path):
         """Write it to a JSON file, which `cdl.text.load_tokenizer` reads."""
-        from cdl.text.tokenizer_json import write_json
         write_json(path, {"version": "1.0", "model": self.config()})
 
 
