@@ -456,3 +456,19 @@ def test_nothing_else_is_loaded():
     code = ("import sys, cdl; assert 'cdl.text' not in sys.modules; cdl.text.Words; "
             "print([m for m in ('tokenizers', 'jieba', 'regex') if m in sys.modules])")
     assert re.match(r"\[\]", subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def test_tokens_that_are_refused_change_nothing(tmp_path):
+    tokenizer = ByteLevelBPE.train(["low lower", "new newer"], vocab_size=262)
+    before, size = tokenizer.encode("low qq zz"), len(tokenizer)
+    with pytest.raises(ValueError, match="zz"):
+        tokenizer.add_tokens(["qq", AddedToken("zz", 0)])
+    assert len(tokenizer) == size and tokenizer.token_to_id("qq") is None and not tokenizer.added_tokens
+    np.testing.assert_array_equal(tokenizer.encode("low qq zz"), before)
+    tokenizer.save(tmp_path / "tokenizer.json")
+
+
+@pytest.mark.parametrize("text", ["low new", "low 中 new"])
+def test_a_class_that_no_character_of_ascii_is_in(text):
+    pattern = compile_pattern(r"[\p{Lo}]+| ?[^\s\p{Lo}]+|\s+", ascii=text.isascii())
+    assert pattern.findall(text) == (["low", " new"] if text.isascii() else ["low", " ", "中", " new"])

@@ -1,6 +1,9 @@
 """Word2Vec: one step against the formula, reading against str.split, the files, the questions, what is refused."""
+import copy
+import gzip
 import itertools
 import math
+import pickle
 from collections import Counter
 
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 
 from cdl._core.word2vec import WordTable
 from cdl.io.errors import FileFormatError
-from cdl.text import LineSentence, Phrases, Word2Vec, corpus
+from cdl.text import LineSentence, Phrases, Word2Vec, corpus, opening
 from cdl.text.word_counts import huffman, keep_limits, noise
 
 RNG = np.random.default_rng(0)
@@ -36,7 +39,7 @@ def test_a_file_is_split_as_strings_are(tmp_path, monkeypatch, block, ending):
     monkeypatch.setattr(corpus, "BLOCK", block)
     text = mixed_text()
     path = tmp_path / f"a.{ending}"
-    with corpus.OPENERS.get(path.suffix, open)(path, "wb") as file:
+    with opening._OPENERS.get(path.suffix, open)(path, "wb") as file:
         file.write(text.encode())
     sentences = LineSentence(path)
     lines = [line.split() for line in text.split("\n")]
@@ -342,12 +345,17 @@ def test_empty_files(tmp_path):
     ({"vector_size": 0}, ValueError, "vector_size must be 1 or more, got 0"),
     ({"window": 0}, ValueError, "window must be 1 to 1000, got 0"),
     ({"window": 2.5}, TypeError, "window must be an integer, got 2.5"),
-    ({"negative": -1}, ValueError, "negative must be 0 or more"),
+    ({"negative": -1}, ValueError, "negative must be 0 to 1000"),
     ({"negative": 0}, ValueError, "leave nothing to train"),
     ({"alpha": math.nan}, ValueError, "the learning rates must be positive"),
-    ({"alpha": 0}, ValueError, "the learning rates must be positive"),
+    ({"alpha": 0}, ValueError, "alpha must be above 0"),
+    ({"alpha": 1e300}, ValueError, r"positive and finite, got alpha 1e\+300"),
+    ({"alpha": "x"}, TypeError, "alpha must be a number, got 'x'"),
+    ({"ns_exponent": math.nan}, ValueError, "ns_exponent must be from -10 to 10, got nan"),
+    ({"seed": 1 << 64}, ValueError, "seed must be 0 to"),
+    ({"workers": 1 << 31}, ValueError, "workers must be 1 to 65536"),
     ({"sample": -1}, ValueError, "sample must be 0 or more"),
-    ({"workers": 0}, ValueError, "workers must be 1 or more"),
+    ({"workers": 0}, ValueError, "workers must be 1 to 65536"),
 ])
 def test_options_out_of_range(options, error, message):
     with pytest.raises(error, match=message):
@@ -363,3 +371,98 @@ def test_other_things_that_are_no_text():
         Word2Vec([["a"]], corpus_file="b")
     with pytest.raises(RuntimeError, match="call build_vocab first"):
         Word2Vec().train([["a"]])
+
+
+# --- what is not trained on, and what must go on after it -------------------------------------------------------------
+def test_training_on_nothing_is_told():
+    sentences = topics()
+    used = iter(sentences)
+    model = Word2Vec(vector_size=4, min_count=1)
+    model.build_vocab(used)
+    with pytest.raises(ValueError, match="there was no word to train on; an iterator is used up after one pass"):
+        model.train(used)
+    with pytest.raises(TypeError, match="a map can be gone through once only"):
+        Word2Vec([map(str, sentence) for sentence in sentences])
+    for odd in (None, 7, {"a": 1}):
+        with pytest.raises(TypeError, match=f"a sentence is a list of words, got {type(odd).__name__}"):
+            Word2Vec([["a"], odd], min_count=1)
+
+
+def test_phrases_of_an_iterator_are_trained_on():
+    sentences = topics()
+    phrases = Phrases(sentences, min_count=1, threshold=1e9)
+    options = {"vector_size": 4, "min_count": 1, "deterministic": True}
+    kept = Word2Vec(phrases[(sentence for sentence in sentences)], **options)
+    np.testing.assert_array_equal(kept.wv.vectors, Word2Vec(phrases[sentences], **options).wv.vectors)
+    for odd in ("red green", iter(["red green"])):
+        with pytest.raises(TypeError, match=r"Phrases: .*got .*'red green'"):
+            list(phrases[odd])
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_trains_its_own_vectors(copied, tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(map(" ".join, topics())))
+    model = Word2Vec(corpus_file=path, vector_size=4, epochs=1, deterministic=True)
+    other, before = copied(model), model.wv.vectors.copy()
+    for one in (other, model):
+        one.train(corpus_file=path, epochs=1)
+        assert np.abs(one.wv.vectors - before).max() > 0
+    np.testing.assert_array_equal(other.wv.vectors, model.wv.vectors)
+
+
+def test_an_interrupted_training_leaves_no_stale_lengths():
+    def broken():
+        yield from topics()
+        raise KeyboardInterrupt
+
+    class Again:
+        def __iter__(self):
+            return broken()
+
+    model = Word2Vec(topics(), vector_size=4, deterministic=True)
+    model.wv.similarity("red0", "red1")
+    with pytest.raises(KeyboardInterrupt):
+        model.train(Again(), epochs=1, start_alpha=0.5, end_alpha=0.5)
+    assert model.wv.similarity("red0", "red0") == pytest.approx(1, abs=1e-6)
+
+
+def test_the_rate_falls_to_its_end_after_more_words(monkeypatch):
+    from cdl.text import word2vec
+    model, rates, train = Word2Vec(topics(2000), vector_size=4, epochs=1), [], word2vec.train_part
+
+    def noted(*arguments, **options):
+        rates.append(options["last_rate"])
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(word2vec, "train_part", noted)
+    model.build_vocab(topics(300, 1), update=True)
+    model.train(topics(300, 1), epochs=1)
+    assert rates[-1] == pytest.approx(model.min_alpha, rel=0.01)
+
+
+def test_a_vocabulary_that_is_refused_changes_nothing():
+    model = Word2Vec(topics(), vector_size=4)
+    before = model.corpus_count, model.corpus_total_words
+    with pytest.raises(ValueError, match="none of the 1 words"):
+        model.build_vocab([["once"]])
+    assert (model.corpus_count, model.corpus_total_words) == before
+
+
+@pytest.mark.parametrize("name, content", [
+    ("text.gz", b"no gzip"), ("text.xz", b"no xz"), ("text.bz2", b"no bz2"), ("text.gz", gzip.compress(b"a b " * 999)[:40]),
+    ("text.gz", gzip.compress(b"a b " * 999)[:20] + b"\xff" * 30)])
+def test_damaged_compressed_text_is_named(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(FileFormatError, match=name):
+        Word2Vec(corpus_file=tmp_path / name, min_count=1)
+
+
+def test_a_saved_model_that_does_not_fit_together(tmp_path):
+    with pytest.raises(ValueError, match="there is no vocabulary yet, and nothing to save"):
+        Word2Vec().save(tmp_path / "none.safetensors")
+    model = Word2Vec(topics(), vector_size=4, epochs=1)
+    model._inner[0, 0] = np.nan
+    model.save(tmp_path / "nan.safetensors")
+    with pytest.raises(FileFormatError, match="vectors holds numbers that are not finite"):
+        Word2Vec.load(tmp_path / "nan.safetensors")

@@ -37,12 +37,15 @@ def train_word2vec(options):
     if not out.parent.is_dir() or out.is_dir():
         raise ValueError(f"word2vec: --out {options.out}: " + ("this is a folder; name the file to write" if out.is_dir() else
                                                                "there is no such folder"))
+    if out.exists() and Path(options.file).exists() and out.samefile(options.file):
+        raise ValueError(f"word2vec: --out {options.out} is the text itself")
     corpus = LineSentence(options.file, lowercase=options.lowercase, errors=options.errors)
     if options.phrases is not None:
         corpus = Phrases(corpus, threshold=options.phrases)[corpus]
+    workers = get_num_threads() if options.workers is None else options.workers
     model = Word2Vec(vector_size=options.size, window=options.window, min_count=options.min_count, sg=not options.cbow,
                      hs=options.hs, negative=options.negative, sample=options.sample, alpha=options.alpha, seed=options.seed,
-                     min_alpha=min(1e-4, options.alpha), epochs=options.epochs, workers=options.workers or get_num_threads(),
+                     min_alpha=min(1e-4, options.alpha), epochs=options.epochs, workers=workers,
                      deterministic=options.deterministic, verbose=not options.quiet)
     model.build_vocab(corpus)
     print(f"{options.file}: {model.corpus_total_words:,} words in {model.corpus_count:,} sentences; {len(model.wv):,} "

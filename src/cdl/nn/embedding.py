@@ -96,6 +96,8 @@ class Embedding(Layer):
             from cdl.text import WordVectors  # the floor above: only for a file
 
             wv = WordVectors.load_word2vec_format(source)
+        if isinstance(words, str):
+            raise TypeError(f"Embedding: words must be a list of them, got the string {words[:40]!r}")
         words = wv.index_to_key if words is None else list(words)
         rows = np.array([wv.key_to_index.get(word, -1) for word in words], np.int64)
         known = rows >= 0
@@ -104,7 +106,8 @@ class Embedding(Layer):
         vectors = np.asarray(wv.vectors)
         table = np.empty((len(words), vectors.shape[1]), np.float32)
         table[known] = vectors[rows[known]]
-        table[~known] = normal((int((~known).sum()), vectors.shape[1]), float(table[known].std()), rng=rng)
+        if not known.all():
+            table[~known] = normal((int((~known).sum()), vectors.shape[1]), float(table[known].std()) or DEVIATION, rng=rng)
         layer = cls(*table.shape, initializer=0.0)
         layer._initializer = None
         layer.weight.data[...] = table

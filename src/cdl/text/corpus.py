@@ -1,15 +1,14 @@
 """Sentences in files and in memory, counted and numbered: what Word2Vec reads."""
-import bz2
-import gzip
-import lzma
 import os
 from array import array
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from itertools import islice
 
 import numpy as np
 
 from cdl._core.word2vec import WordTable
+from cdl.text.opening import opened
 
 __all__ = ["LineSentence", "WordIndex", "corpus_of"]
 
@@ -18,7 +17,6 @@ BLOCK = 1 << 20
 # Words of sentences in memory that are numbered at a time.
 PART = 1 << 17
 _UNKNOWN = -2
-OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
 class LineSentence:
@@ -57,7 +55,7 @@ class LineSentence:
     def __init__(self, path, *, lowercase=False, errors="strict"):
         if errors not in {"strict", "replace", "ignore"}:
             raise ValueError(f"LineSentence: errors must be 'strict', 'replace' or 'ignore', got {errors!r}")
-        self.path, self.lowercase, self.errors = os.fspath(path), lowercase, errors
+        self.path, self.lowercase, self.errors = os.fsdecode(path), lowercase, errors
 
     def __iter__(self):
         rest = []       # of a line that is longer than a block
@@ -75,7 +73,7 @@ class LineSentence:
     def blocks(self):
         """The file in parts of valid UTF-8 that end between two words, at the end of a line where one is in reach."""
         place = 0
-        with OPENERS.get(os.path.splitext(self.path)[1], open)(self.path, "rb") as file:
+        with opened(self.path) as file:
             rest = b""
             while True:
                 read = file.read(BLOCK)
@@ -139,6 +137,10 @@ class WordIndex:
         if self._table is None:
             self._table = WordTable([word.encode("utf-8", "surrogatepass") for word in self.words])
         return self._table
+
+    def drop_table(self):
+        """Forget the table of bytes: it is made again when it is asked for."""
+        self._table = None
 
 
 class _Iterable:
@@ -207,6 +209,10 @@ class _Once(_Iterable):
 
 
 def _check(sentence):
+    if not isinstance(sentence, Iterable) or isinstance(sentence, Mapping):
+        raise TypeError(f"Word2Vec: a sentence is a list of words, got {type(sentence).__name__}")
+    if iter(sentence) is sentence:
+        raise TypeError(f"Word2Vec: a sentence is a list of words; a {type(sentence).__name__} can be gone through once only")
     if isinstance(sentence, (str, bytes)):
         raise TypeError("Word2Vec: a sentence is a list of words, and a string is a list of its letters; got "
                         f"{str(sentence)[:40]!r}: split it first, as with sentence.split()")
@@ -236,7 +242,7 @@ def corpus_of(sentences, corpus_file=None, *, lowercase=False, errors="strict"):
     if isinstance(sentences, LineSentence):
         return sentences
     try:
-        once = iter(sentences) is sentences
+        once = iter(sentences) is sentences or getattr(sentences, "once", False)
     except TypeError:
         raise TypeError(f"Word2Vec: expected sentences, lists of words, got {type(sentences).__name__}") from None
     if not once and isinstance(sentences, (list, tuple)):

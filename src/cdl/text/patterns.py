@@ -66,7 +66,7 @@ def compile_pattern(pattern, *, ascii=False):
             return f"[{'^' * negated}{found}]" if found else ("(?!)" if not negated else r"[\s\S]")
         if negated:
             raise ValueError(f"pattern {pattern!r}: {match[0]} within [ ] is not supported")
-        return found
+        return found or "\U0010ffff"       # no character of ASCII: one that a text of ASCII has not either
 
     text = _PARTS.sub(written, pattern)
     try:

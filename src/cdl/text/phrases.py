@@ -83,6 +83,8 @@ class Phrases:
 
     def __getitem__(self, sentences):
         """A sentence (list of str) with its pairs written as one; of other iterables each sentence, whenever gone through."""
+        if isinstance(sentences, (str, bytes)):
+            raise TypeError(f"Phrases: expected a list of words, or sentences, got a string, {sentences[:40]!r}")
         if isinstance(sentences, (list, tuple)) and all(isinstance(word, str) for word in sentences):
             return self._joined(sentences)
         return _Joined(self, sentences)
@@ -111,6 +113,10 @@ class _Joined:
 
     def __init__(self, phrases, sentences):
         self._phrases, self._sentences = phrases, sentences
+        self.once = iter(sentences) is sentences or getattr(sentences, "once", False)     # then Word2Vec keeps them
 
     def __iter__(self):
-        return (self._phrases._joined(list(sentence)) for sentence in self._sentences)
+        for sentence in self._sentences:
+            if isinstance(sentence, (str, bytes)):
+                raise TypeError(f"Phrases: a sentence is a list of words, got {sentence[:40]!r}")
+            yield self._phrases._joined(list(sentence))

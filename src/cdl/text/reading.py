@@ -1,14 +1,14 @@
 """Text from files larger than memory, a line or a piece of one at a time."""
-import gzip
 import os
 
 from cdl.io.errors import FileFormatError
+from cdl.text.opening import opened
 
 BLOCK = 1 << 16     # the longest piece of a line, in bytes: as words it takes a megabyte
 
 
 def lines(path, errors="strict"):
-    """The lines of a text file in UTF-8 (.gz: unpacked), each with its end; one of more than 64 KB in pieces, cut at blanks.
+    """The lines of a text file in UTF-8 (.gz, .bz2, .xz: unpacked), with their ends; one of more than 64 KB in pieces.
 
     Parameters
     ----------
@@ -19,16 +19,13 @@ def lines(path, errors="strict"):
     Raises
     ------
     FileFormatError
-        For bytes that are no UTF-8, or a damaged .gz; the line is named.
+        For bytes that are no UTF-8, with their line, or a damaged compressed file.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     number, rest = 1, b""
-    with gzip.open(name, "rb") if name.endswith(".gz") else open(name, "rb") as file:
+    with opened(path) as file:
         while True:
-            try:
-                piece = file.readline(BLOCK)
-            except (gzip.BadGzipFile, EOFError) as error:
-                raise FileFormatError(f"{name}: line {number}: {error}") from None
+            piece = file.readline(BLOCK)
             if not piece:
                 break
             if len(piece) == BLOCK and not piece.endswith(b"\n"):

@@ -89,7 +89,7 @@ class Subword(Tokenizer):
         new = [token if isinstance(token, AddedToken) else AddedToken(token, None, special) for token in tokens]
         known = {token.content for token in new}
         settings = self._settings() | {"added_tokens": [*(t for t in self.added_tokens if t.content not in known), *new]}
-        self.__init__(self._vocabulary, **settings)
+        self.__dict__.update(type(self)(self._vocabulary, **settings).__dict__)    # nothing is changed where it is refused
         return len(self.ids) - before
 
     def save(self, path):

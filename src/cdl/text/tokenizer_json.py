@@ -29,6 +29,9 @@ def load_tokenizer(path, **options):
     **options
         As for the class, in the place of what the file says.
 
+    Truncation and the side of padding, which such a file may hold, are not taken from it: `encode_batch` is told them. Of a
+    tokenizer_config.json beside a vocab.txt `do_lower_case` is read.
+
     Returns
     -------
     Tokenizer

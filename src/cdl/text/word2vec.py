@@ -16,6 +16,9 @@ __all__ = ["Word2Vec"]
 LANES = 16
 # Ids of one call into the core, some 0.1 s: Ctrl-C and the progress line wait no longer.
 CALL = 1 << 17
+# The steps of such a call: windows of 5, 6 output words and 100 numbers for each id. A longer step has fewer ids in a call.
+STEP = 2 * 5 * 6 * 100
+PIECE = 1 << 12     # the core's: the least that it is given
 
 
 class Word2Vec:
@@ -103,10 +106,13 @@ class Word2Vec:
         self.window = _whole("window", window, 1, 1000)
         self.min_count = _whole("min_count", min_count, 0)
         self.max_final_vocab = None if max_final_vocab is None else _whole("max_final_vocab", max_final_vocab, 1)
-        self.negative, self.epochs = _whole("negative", negative, 0), _whole("epochs", epochs, 0)
-        self.workers, self.seed = _whole("workers", workers, 1), _whole("seed", seed, 0)
-        if not (0 <= min_alpha and 0 < alpha < np.inf and min_alpha < np.inf):
-            raise ValueError(f"Word2Vec: the learning rates must be positive, got alpha {alpha} and min_alpha {min_alpha}")
+        self.negative, self.epochs = _whole("negative", negative, 0, 1000), _whole("epochs", epochs, 0)
+        self.workers, self.seed = _whole("workers", workers, 1, 1 << 16), _whole("seed", seed, 0, (1 << 63) - 1)
+        alpha, min_alpha = _rate("alpha", alpha), _rate("min_alpha", min_alpha)
+        if not alpha:
+            raise ValueError("Word2Vec: alpha must be above 0")
+        if not abs(ns_exponent) <= 10:
+            raise ValueError(f"Word2Vec: ns_exponent must be from -10 to 10, got {ns_exponent}")
         if not 0 <= sample < np.inf:
             raise ValueError(f"Word2Vec: sample must be 0 or more, got {sample}")
         if not (negative or hs):
@@ -114,8 +120,10 @@ class Word2Vec:
         self.alpha, self.min_alpha, self.sample = float(alpha), float(min_alpha), float(sample)
         self.ns_exponent = float(ns_exponent)
         self.sg, self.hs, self.cbow_mean, self.shrink_windows = bool(sg), bool(hs), bool(cbow_mean), bool(shrink_windows)
-        self.deterministic, self.lowercase, self.errors, self.verbose = deterministic, lowercase, errors, verbose
+        self.deterministic, self.lowercase, self.verbose = bool(deterministic), bool(lowercase), bool(verbose)
+        self.errors = errors
         self.corpus_count = self.corpus_total_words = 0
+        self._counted = 0       # words of the vocabulary in the text that was counted last, for the decay over it
         self._tasks = 0         # of the core so far: the draws of each depend on its number
         self._inner = np.zeros((0, -(-self.vector_size // LANES) * LANES), np.float32)
         self._outer, self._tree = (self._inner if wanted else None for wanted in (self.negative, self.hs))
@@ -141,8 +149,7 @@ class Word2Vec:
         ValueError
             For a corpus without words, or with none that comes `min_count` times.
         """
-        words, counts, self.corpus_count = self._corpus(corpus_iterable, corpus_file).count()
-        self.corpus_total_words = int(counts.sum())
+        words, counts, sentences = self._corpus(corpus_iterable, corpus_file).count()
         if not len(words):
             raise ValueError("Word2Vec: the corpus has no words")
         chosen = np.argsort(-counts, kind="stable")
@@ -151,7 +158,9 @@ class Word2Vec:
             raise ValueError(f"Word2Vec: none of the {len(words)} words comes min_count = {self.min_count} times; the most "
                              f"frequent, {words[counts.argmax()]!r}, comes {counts.max()} times. Give more text or a smaller "
                              "min_count")
+        self.corpus_count, self.corpus_total_words = sentences, int(counts.sum())
         if not update or not len(self.wv):
+            self._counted = int(counts[chosen].sum())
             self._inner = self._inner[:0]
             self._outer = self._inner if self.negative else None
             self._set_vocabulary([words[i] for i in chosen], counts[chosen])
@@ -161,6 +170,7 @@ class Word2Vec:
         for word, count in zip(words, counts.tolist(), strict=True):
             if word in old:
                 before[old[word]] += count
+        self._counted = int(before.sum() - self.wv.counts.sum() + counts[fresh].sum())
         self._set_vocabulary(self.wv.index_to_key + [words[i] for i in fresh], np.concatenate([before, counts[fresh]]))
 
     def _set_vocabulary(self, words, counts):
@@ -209,26 +219,38 @@ class Word2Vec:
             raise RuntimeError("Word2Vec: there is no vocabulary yet; call build_vocab first")
         corpus = self._corpus(corpus_iterable, corpus_file)
         epochs = self.epochs if epochs is None else _whole("epochs", epochs, 0)
-        start = self.alpha if start_alpha is None else start_alpha
-        end = self.min_alpha if end_alpha is None else end_alpha
+        start = self.alpha if start_alpha is None else _rate("start_alpha", start_alpha)
+        end = self.min_alpha if end_alpha is None else _rate("end_alpha", end_alpha)
         total = self._total(total_examples, total_words)
         words = read = 0
-        for epoch in range(epochs):
-            rates = [start + (end - start) * (epoch + share) / epochs for share in (0, 1)]
-            label, shown = f"epoch {epoch + 1}/{epochs}", total_words or self.corpus_total_words
-            with Progress(shown, label=label, unit="words", enabled=self.verbose) as line:
-                for numbers, count in self._epoch(corpus, rates, total):
-                    words, read = words + numbers, read + count
-                    line.update(count)
-                line.total = None       # the text may be another than the one that was counted
-        self.wv._changed()
+        try:
+            for epoch in range(epochs):
+                numbers, count = self._shown_epoch(corpus, epoch, epochs, (start, end), total, total_words)
+                words, read = words + numbers, read + count
+                if not count:
+                    raise ValueError("Word2Vec: there was no word to train on; an iterator is used up after one pass: give a "
+                                     "list, a file, or something that can be gone through again")
+        finally:
+            self.wv._changed()
+        return words, read
+
+    def _shown_epoch(self, corpus, epoch, epochs, alphas, total, total_words):
+        """One epoch with its progress line; (words of the vocabulary, words read)."""
+        rates = [alphas[0] + (alphas[1] - alphas[0]) * (epoch + share) / epochs for share in (0, 1)]
+        words = read = 0
+        with Progress(total_words or self.corpus_total_words, label=f"epoch {epoch + 1}/{epochs}", unit="words",
+                      enabled=self.verbose) as line:
+            for numbers, count in self._epoch(corpus, rates, total):
+                words, read = words + numbers, read + count
+                line.update(count)
+            line.total = None       # the text may be another than the one that was counted
         return words, read
 
     def _epoch(self, corpus, rates, total):
         """Train on the corpus once; (words of the vocabulary, words read) after each part of it."""
         done, (start, end) = 0, rates
         for ids, read in corpus.numbered(self._index):
-            for part in _parts(ids):
+            for part in _parts(ids, self._ids_at_once()):
                 first, last = (start + (end - start) * min(place / total, 1) for place in (done, done + len(part)))
                 self._tasks += train_part(
                     part, self._inner, self._outer, self._tree, self._keep, self._noise, self._paths, window=self.window,
@@ -261,13 +283,26 @@ class Word2Vec:
         """
         return load_model(cls, path)
 
+    def _ids_at_once(self):
+        """How many ids are trained on in one call."""
+        outputs = self.negative + 1 + 16 * self.hs
+        return max(CALL * STEP // max(2 * self.window * outputs * self.vector_size, STEP), PIECE)
+
+    def __getstate__(self):
+        self._index.drop_table() if len(self.wv) else None       # it is made again
+        return self.__dict__.copy()
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        self.wv.vectors = self._inner[:, :self.vector_size]     # a copy of the table is no view of it
+
     def _outputs(self):
         """The tables of the outputs that this model has."""
         return {name: table for name, table in (("outputs", self._outer), ("tree", self._tree)) if table is not None}
 
     def _total(self, examples, words):
         """The ids of an epoch, ends of sentences too."""
-        counted = int(self.wv.counts.sum())
+        counted = self._counted
         if words is not None:
             return max(words * counted // max(self.corpus_total_words, 1), 1) + self.corpus_count
         if examples is not None:
@@ -275,12 +310,12 @@ class Word2Vec:
         return counted + self.corpus_count
 
 
-def _parts(ids):
-    """Slices of about CALL ids that end with a sentence, where one ends."""
+def _parts(ids, length):
+    """Slices of about so many ids that end with a sentence, where one ends."""
     first = 0
     while first < len(ids):
-        part = ids[first:first + CALL]
-        if first + CALL < len(ids):
+        part = ids[first:first + length]
+        if first + length < len(ids):
             ends = np.flatnonzero(part < 0)
             part = part[:ends[-1] + 1] if len(ends) else part
         yield part
@@ -291,6 +326,17 @@ def _longer(table, rows):
     longer = np.zeros((rows, table.shape[1]), table.dtype)
     longer[:len(table)] = table
     return longer
+
+
+def _rate(name, value):
+    """A learning rate: finite in float32, 0 or more."""
+    try:
+        rate = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"Word2Vec: {name} must be a number, got {value!r}") from None
+    if not 0 <= rate <= 1e30:
+        raise ValueError(f"Word2Vec: the learning rates must be positive and finite, got {name} {value}")
+    return rate
 
 
 def _whole(name, value, least, most=None):

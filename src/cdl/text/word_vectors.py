@@ -17,6 +17,9 @@ class UnknownWord(KeyError):
         super().__init__(word)
         self._known = known
 
+    def __reduce__(self):
+        return UnknownWord, (self.args[0], self._known)
+
     def __str__(self):
         word = self.args[0]
         near = nearest_spelling(word, self._known) if isinstance(word, str) else None
@@ -222,8 +225,9 @@ class WordVectors:
         return known[int((units @ units.mean(axis=0)).argmin())]
 
     def n_similarity(self, a, b):
-        """The cosine between the means of two lists of words."""
-        return float(self._mean(a, ())[0] @ self._mean(b, ())[0])
+        """The cosine between the means of the vectors of two lists of words."""
+        one, other = (np.mean(self[list(words)], axis=0, dtype=np.float64) for words in (a, b))
+        return float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-300))
 
     evaluate_word_analogies = evaluate_word_analogies
     evaluate_word_pairs = evaluate_word_pairs

@@ -8,6 +8,7 @@ import numpy as np
 
 from cdl.io.atomic import atomic_write
 from cdl.io.errors import FileFormatError
+from cdl.text.opening import opened
 
 __all__ = ["read_word2vec", "write_word2vec"]
 
@@ -23,9 +24,10 @@ def write_word2vec(path, words, vectors, binary=None):
     path = os.fspath(path)
     plain = path.removesuffix(".gz")
     binary = plain.endswith(".bin") if binary is None else binary
-    odd = next((word for word in words if not word or re.search(r"\s", word)), None)
+    odd = next((word for word in words if not word or re.search("[ \t\r\n\ud800-\udfff]", word)), None)
     if odd is not None:
-        raise ValueError(f"WordVectors: the word {odd!r} has white space in it, which the format of word2vec cannot hold")
+        what = "has a blank, a tab, the end of a line or half a character in it" if odd else "is empty"
+        raise ValueError(f"WordVectors: the word {odd!r} {what}, which the format of word2vec cannot hold")
     with atomic_write(path) as raw:
         file = gzip.GzipFile(fileobj=raw, mode="wb", filename="", mtime=0) if path != plain else raw
         file.write(f"{len(words)} {vectors.shape[1]}\n".encode())
@@ -41,13 +43,11 @@ def write_word2vec(path, words, vectors, binary=None):
 
 def read_word2vec(path, binary=None, limit=None, errors="strict"):
     """(words, vectors): of the text or the binary format; binary None: what the bytes look like."""
-    path = os.fspath(path)
-    with (gzip.open if path.endswith(".gz") else open)(path, "rb") as file:
-        reader = _Reader(path, file)
-        try:
-            return reader.read(binary, limit, errors)
-        except (EOFError, gzip.BadGzipFile) as error:
-            raise FileFormatError(f"{path}: {error}") from None
+    path = os.fsdecode(path)
+    if limit is not None and limit < 0:
+        raise ValueError(f"WordVectors: limit must be 0 or more, got {limit}")
+    with opened(path) as file:
+        return _Reader(path, file).read(binary, limit, errors)
 
 
 class _Reader:
@@ -65,18 +65,27 @@ class _Reader:
             binary = self._looks_binary(size)
         # The least that a word takes: one byte, a space and its numbers. What is compressed is read as it comes.
         least = 2 + (4 * size if binary else 2 * size)
-        if not self.path.endswith(".gz") and count * least > os.path.getsize(self.path) + 2:
+        if not self.path.endswith((".gz", ".bz2", ".xz")) and count * least > os.path.getsize(self.path) + 2:
             raise self.wrong(f"its first line promises {count} words of {size} numbers, at least {count * least} bytes, and "
                              f"it has {os.path.getsize(self.path)}")
         count = count if limit is None else min(count, limit)
-        words, parts, numbers = [], [], (self._binary if binary else self._text)
+        words, parts, numbers = {}, [], (self._binary if binary else self._text)
         # In parts, so that a compressed file that lies about its size is found out before much is allocated
         part = max(_BLOCK // (4 * size), 1)
         for first in range(0, count, part):
             rows = np.empty((min(part, count - first), size), np.float32)
-            for row in rows:
-                words.append(self._word(numbers(row, len(words)), errors))
-            parts.append(rows)
+            kept = 0        # of words that are the same once they are decoded, the first
+            for number in range(first, first + len(rows)):
+                word = self._word(numbers(rows[kept], number), errors)
+                if word in words and errors == "strict":
+                    raise self.wrong(f"the word {word!r} is there twice, as number {words[word]} and {number}")
+                if words.setdefault(word, number) == number:
+                    kept += 1
+            if not np.isfinite(rows[:kept]).all():
+                odd = first + int(np.flatnonzero(~np.isfinite(rows[:kept]).all(axis=1))[0])
+                raise self.wrong(f"the vector of word {odd} holds a number that is not finite")
+            parts.append(rows[:kept])
+        words = list(words)
         return words, parts[0] if len(parts) == 1 else np.concatenate(parts) if parts else np.zeros((0, size), np.float32)
 
     def _counts(self):
@@ -93,7 +102,8 @@ class _Reader:
         """Whether the first word is not followed by decimal numbers and the end of a line."""
         start = self.file.peek(1 << 12)[:1 << 12]
         _, _, rest = start.lstrip(b"\n").partition(b" ")
-        return re.match(rb"[-+0-9.eEinfaINFA \r\n]{%d}" % min(2 * size - 1, len(rest) or 1), rest) is None
+        line = rest[:rest.find(b"\n") + 1] or rest      # of a text: numbers up to its end
+        return re.fullmatch(rb"[-+0-9.eEinfaINFA \r\n]+", line) is None
 
     def _binary(self, row, number):
         name = bytearray()
@@ -117,10 +127,13 @@ class _Reader:
         line = self.file.readline(_LONGEST_WORD + 40 * len(row))
         if not line:
             raise self.wrong(f"it ends after {number} words")
-        name, *values = line.rstrip(b"\r\n ").rsplit(b" ", len(row))
-        if len(values) != len(row):
-            raise self.wrong(f"line {number + 2} has {len(values)} numbers, expected {len(row)}")
+        name, *values = line.rstrip(b"\r\n ").split(b" ")
+        if len(values) != len(row) or not name:
+            raise self.wrong(f"line {number + 2}: expected a word and {len(row)} numbers, parted by a blank each, got "
+                             f"{len(values) + bool(name)} parts")
         try:
+            if b"_" in line[len(name):]:
+                raise ValueError("Python's own digits")
             row[:] = [float(value) for value in values]
         except ValueError:
             raise self.wrong(f"line {number + 2}: expected a word and {len(row)} numbers, got {line[:60]!r}") from None
