@@ -472,3 +472,12 @@ def test_tokens_that_are_refused_change_nothing(tmp_path):
 def test_a_class_that_no_character_of_ascii_is_in(text):
     pattern = compile_pattern(r"[\p{Lo}]+| ?[^\s\p{Lo}]+|\s+", ascii=text.isascii())
     assert pattern.findall(text) == (["low", " new"] if text.isascii() else ["low", " ", "中", " new"])
+
+
+def test_added_tokens_of_nothing(pieces):
+    with pytest.raises(ValueError, match="an added token is empty"):
+        pieces.add_tokens([""])
+    lost = AddedToken("\u0301", None, normalized=True)      # an accent alone, which the normalizer takes away
+    before = pieces.encode("hello")
+    pieces.add_tokens([lost])
+    np.testing.assert_array_equal(pieces.encode("hello"), before)

@@ -58,6 +58,12 @@ def test_a_line_longer_than_a_block_is_one_sentence_to_readers(tmp_path, monkeyp
     assert list(LineSentence(tmp_path / "a")) == [["word"] * 40, ["next"]]
 
 
+def test_text_without_a_blank_is_read_in_linear_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus, "BLOCK", 16)
+    (tmp_path / "a").write_text("x" * 2_000_000)        # 125,000 blocks: minutes, were each put behind all before it
+    assert [len(block) for block in LineSentence(tmp_path / "a").blocks()] == [2_000_000]
+
+
 def test_the_table_keeps_many_words():
     words = [f"{i:x}" for i in range(30_000)]
     table = WordTable()
@@ -439,6 +445,13 @@ def test_the_rate_falls_to_its_end_after_more_words(monkeypatch):
     model.build_vocab(topics(300, 1), update=True)
     model.train(topics(300, 1), epochs=1)
     assert rates[-1] == pytest.approx(model.min_alpha, rel=0.01)
+
+
+def test_a_call_of_the_core_is_short_whatever_a_step_costs():
+    """Ctrl-C waits for one call."""
+    usual = Word2Vec(vector_size=100, window=5, negative=5)._ids_at_once()
+    assert Word2Vec(vector_size=300, window=100, negative=15)._ids_at_once() * 40 < usual * 2
+    assert Word2Vec(vector_size=1000, window=1000, negative=1000)._ids_at_once() == 1 << 12 < usual
 
 
 def test_a_vocabulary_that_is_refused_changes_nothing():

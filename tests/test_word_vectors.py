@@ -218,6 +218,12 @@ def test_the_command(tmp_path, capsys):
     assert main(["word2vec", str(tmp_path / "missing")]) == 1
     assert main(["word2vec", str(path), "--out", str(tmp_path / "no" / "v.bin")]) == 1
     assert "there is no such folder" in capsys.readouterr().err
+    before = path.read_bytes()
+    assert main(["word2vec", str(path), "--out", str(path)]) == 1
+    assert "is the text itself" in capsys.readouterr().err and path.read_bytes() == before
+    for option in ("--workers", "0"), ("--seed", str(1 << 64)):
+        assert main(["word2vec", str(path), "--out", str(out), *option]) == 1
+        assert f"{option[0][2:]} must be" in capsys.readouterr().err
 
 
 # --- beside gensim ----------------------------------------------------------------------------------------------------

@@ -2,12 +2,9 @@
 
 A task is a picture, or some rows of one. Bytes are computed in float32.
 """
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int64_t
 
-cimport cython
-
-from cdl._core.gate cimport finish
+from cdl._core.gate cimport Borrowed, bytes_of, finish
 from cdl._core.kernels cimport EDGE_FILL, EDGE_MIRROR, EDGE_NEAREST, K, cdl_placing
 from cdl._core.memory cimport pool_alloc, pool_free
 from cdl._core.tensor cimport F32, F64, ITEMSIZE, new_tensor
@@ -21,21 +18,6 @@ cdef enum:
     BLOCK = 1 << 14     # elements of a task of `scale`, about
 
 cdef dict EDGES = {"fill": EDGE_FILL, "nearest": EDGE_NEAREST, "mirror": EDGE_MIRROR}
-
-
-@cython.final
-cdef class Bytes:
-    """The memory of a C-ordered array, held while it is read or written."""
-    cdef Py_buffer buffer
-    cdef bint held
-
-    def __cinit__(self, array, bint writable=False):
-        PyObject_GetBuffer(array, &self.buffer, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
-        self.held = True
-
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.buffer)
 
 
 def refuse_one_image(tuple shape, str who):
@@ -122,11 +104,11 @@ def place(x, params, size, str edge, double fill, double top, scaling, bint as_b
     """Each picture of x placed in one of `size` and coloured, by its row of params, then scaled by (shift, divisor)."""
     cdef int kind = kind_of(x)
     cdef Placing job
-    cdef Bytes source, target, numbers, shift, divisor
+    cdef Borrowed source, target, numbers, shift, divisor
     cdef Py_ssize_t n = len(x)
     shape = (n, *size, x.shape[3])
     y = made(kind, as_bytes, shape)
-    source, target, numbers = Bytes(x), Bytes(y, True), Bytes(np.ascontiguousarray(params, np.float64))
+    source, target, numbers = bytes_of(x), bytes_of(y, True), bytes_of(np.ascontiguousarray(params, np.float64))
     if numbers.buffer.len != n * PARAMS * 8:
         raise ValueError(f"place: expected {n} rows of {PARAMS} parameters, got shape {np.shape(params)}")
     job.at.H, job.at.W, job.at.C, job.at.P, job.at.Q = x.shape[1], x.shape[2], x.shape[3], size[0], size[1]
@@ -136,7 +118,7 @@ def place(x, params, size, str edge, double fill, double top, scaling, bint as_b
     job.step_x, job.step_y = source.buffer.len // max(n, 1), target.buffer.len // max(n, 1)
     job.shift = job.divisor = NULL
     if scaling is not None:
-        shift, divisor = (Bytes(np.ascontiguousarray(a, np.float64)) for a in scaling)
+        shift, divisor = (bytes_of(np.ascontiguousarray(a, np.float64)) for a in scaling)
         job.shift, job.divisor = <const double*>shift.buffer.buf, <const double*>divisor.buffer.buf
     # 1 ns an element that is copied, 4 between pixels and with colours
     run_tasks(place_task, &job, n, y.size * 0.004)
@@ -167,10 +149,10 @@ def scale(x, shift, divisor):
     """(x - shift) / divisor, a shift and a divisor for each channel."""
     cdef Scaling job
     cdef int kind = kind_of(x)
-    cdef Bytes source = Bytes(x), target, shifts, divisors
+    cdef Borrowed source = bytes_of(x), target, shifts, divisors
     y = made(kind, False, x.shape)
-    target = Bytes(y, True)
-    shifts, divisors = (Bytes(np.ascontiguousarray(a, np.float64)) for a in (shift, divisor))
+    target = bytes_of(y, True)
+    shifts, divisors = (bytes_of(np.ascontiguousarray(a, np.float64)) for a in (shift, divisor))
     job.kind, job.bytes, job.item, job.C = kind, x.dtype == np.uint8, x.itemsize, x.shape[3]
     job.pixels, job.block = x.size // job.C, max(BLOCK // job.C, 1)
     job.x, job.y = <const char*>source.buffer.buf, <char*>target.buffer.buf
@@ -217,17 +199,17 @@ def resample(x, rows, columns, bint as_bytes):
     """Pictures whose rows, then columns, are weighted sums of neighbouring ones: (first, weights) of each."""
     cdef Resampling job
     cdef int kind = kind_of(x)
-    cdef Bytes source = Bytes(x), target
+    cdef Borrowed source = bytes_of(x), target
     (first_row, row_weight), (first_column, column_weight) = rows, columns
     shape = (len(x), len(first_row), len(first_column), x.shape[3])
     y = made(kind, as_bytes, shape)
-    target = Bytes(y, True)
-    tables = [Bytes(np.ascontiguousarray(a, dtype)) for a, dtype in (
+    target = bytes_of(y, True)
+    tables = [bytes_of(np.ascontiguousarray(a, dtype)) for a, dtype in (
         (first_row, np.int64), (row_weight, np.float64), (first_column, np.int64), (column_weight, np.float64))]
-    job.first_row = <const int64_t*>(<Bytes>tables[0]).buffer.buf
-    job.row_weight = <const double*>(<Bytes>tables[1]).buffer.buf
-    job.first_column = <const int64_t*>(<Bytes>tables[2]).buffer.buf
-    job.column_weight = <const double*>(<Bytes>tables[3]).buffer.buf
+    job.first_row = <const int64_t*>(<Borrowed>tables[0]).buffer.buf
+    job.row_weight = <const double*>(<Borrowed>tables[1]).buffer.buf
+    job.first_column = <const int64_t*>(<Borrowed>tables[2]).buffer.buf
+    job.column_weight = <const double*>(<Borrowed>tables[3]).buffer.buf
     job.row_taps, job.column_taps = row_weight.shape[1], column_weight.shape[1]
     job.kind, job.bytes, job.as_bytes, job.failed, job.item = kind, x.dtype == np.uint8, as_bytes, False, x.itemsize
     job.H, job.W, job.C, job.P, job.Q = x.shape[1], x.shape[2], x.shape[3], shape[1], shape[2]

@@ -1,5 +1,5 @@
 """The gate in front of every op: what comes in is native, aligned, of a dtype the library stores, or refused."""
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_SIMPLE, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport uintptr_t
 
 cimport cython
@@ -18,13 +18,18 @@ cdef object ndarray = np.ndarray
 @cython.no_gc
 @cython.freelist(16)
 cdef class Borrowed:
-    """Memory of a foreign array, held while a Tensor views it."""
-    cdef Py_buffer buffer
-    cdef bint held
+    """Memory of a foreign array, held while a Tensor views it, or while it is read or written."""
 
     def __dealloc__(self):
         if self.held:
             PyBuffer_Release(&self.buffer)
+
+
+cdef Borrowed bytes_of(object array, bint writable=False):
+    cdef Borrowed memory = Borrowed.__new__(Borrowed)
+    PyObject_GetBuffer(array, &memory.buffer, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
+    memory.held = True
+    return memory
 
 
 cdef int kind_of(const char* format) noexcept:

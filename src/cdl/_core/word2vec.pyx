@@ -4,13 +4,13 @@ A window is one small step of matrix products: the rows of its context words aga
 words, which it shares. Threads write the same two tables without locks (Niu et al. 2011); the draws of a piece depend on its
 number only, so that one thread always makes the same vectors.
 """
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcmp, memcpy, memset
 
 cimport cython
 
+from cdl._core.gate cimport Borrowed, bytes_of
 from cdl._core.kernels cimport K, PAIRS_M, PAIRS_N
 from cdl._core.tensor cimport F32
 from cdl._core.threads cimport parallel_for, threads_for
@@ -26,21 +26,6 @@ cdef enum:
     LINE = 64               # bytes that one prefetch brings
     FIRST_SLOTS = 1 << 12
     SPACE = 1, NEWLINE = 2, LEAD = 3
-
-
-@cython.final
-cdef class Memory:
-    """The memory of a C-ordered array, held while it is read or written."""
-    cdef Py_buffer buffer
-    cdef bint held
-
-    def __cinit__(self, array, bint writable=False):
-        PyObject_GetBuffer(array, &self.buffer, PyBUF_WRITABLE if writable else PyBUF_SIMPLE)
-        self.held = True
-
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.buffer)
 
 
 include "word2vec_table.pxi"
@@ -240,9 +225,9 @@ cdef void train_piece(void* job, size_t task) noexcept nogil:
     free(scratch)
 
 
-cdef Memory given(object array, Py_ssize_t length, str who, bint writable=False):
+cdef Borrowed given(object array, Py_ssize_t length, str who, bint writable=False):
     """The memory of an array whose length in bytes is as it must be."""
-    cdef Memory memory = Memory(array, writable)
+    cdef Borrowed memory = bytes_of(array, writable)
     if memory.buffer.len != length:
         raise ValueError(f"word2vec: {who} has {memory.buffer.len} bytes, expected {length}")
     return memory
@@ -252,7 +237,7 @@ def train(ids, inner, outer, tree, keep, negatives, paths, *, int window, int ne
           bint shrink, double rate, double last_rate, uint64_t seed, int64_t first, int workers):
     """Train on the numbers of some sentences; returns how many tasks that were. The tables are changed in place."""
     cdef Training t
-    cdef Memory words = Memory(ids), table, outputs, nodes, kept, threshold, alias, path, points, turns
+    cdef Borrowed words = bytes_of(ids), table, outputs, nodes, kept, threshold, alias, path, points, turns
     cdef Py_ssize_t rows = inner.shape[0], width = inner.shape[1]
     cdef int threads
     if not 1 <= window < SENTENCE or negative < 0 or width % 16 or not rows:
@@ -272,7 +257,7 @@ def train(ids, inner, outer, tree, keep, negatives, paths, *, int window, int ne
         t.alias = <const int32_t*>alias.buffer.buf
     if tree is not None:
         nodes = given(tree, rows * t.row, "tree", True)
-        path, points, turns = given(paths[0], rows * 8 + 8, "path"), Memory(paths[1]), Memory(paths[2])
+        path, points, turns = given(paths[0], rows * 8 + 8, "path"), bytes_of(paths[1]), bytes_of(paths[2])
         t.tree, t.path, t.nodes = <char*>nodes.buffer.buf, <const int64_t*>path.buffer.buf, <const int32_t*>points.buffer.buf
         t.turns = <const float*>turns.buffer.buf
     if keep is not None:

@@ -133,7 +133,7 @@ cdef class WordTable:
 
     def count(self, block):
         """Count the words of a block of text, new ones too; returns (words, lines that have some)."""
-        cdef Memory source = Memory(block)
+        cdef Borrowed source = bytes_of(block)
         cdef int64_t words = 0, lines = 0
         cdef bint good
         with nogil:
@@ -147,10 +147,10 @@ cdef class WordTable:
 
         Returns (numbers, words read).
         """
-        cdef Memory source = Memory(block), target
+        cdef Borrowed source = bytes_of(block), target
         cdef int64_t words = 0, lines = 0, n
         ids = np.empty(source.buffer.len + 2, np.int32)     # a word and what parts it from the next, 2 bytes at least
-        target = Memory(ids, True)
+        target = bytes_of(ids, True)
         with nogil:
             n = self.scan(<const unsigned char*>source.buffer.buf, source.buffer.len, <int32_t*>target.buffer.buf, &words,
                           &lines)

@@ -74,17 +74,17 @@ class LineSentence:
         """The file in parts of valid UTF-8 that end between two words, at the end of a line where one is in reach."""
         place = 0
         with opened(self.path) as file:
-            rest = b""
-            while True:
-                read = file.read(BLOCK)
-                data = rest + read
-                end = _last_break(data) if read else len(data)
+            held = []       # what has no end of a word in it yet, however much that is
+            while read := file.read(BLOCK):
+                end = _last_break(read)
                 if end:
-                    yield self._checked(data[:end], place)
-                    place += end
-                rest = data[end:]
-                if not read:
-                    return
+                    data = b"".join([*held, read[:end]])
+                    yield self._checked(data, place)
+                    place += len(data)
+                    held = []
+                held.append(read[end:])
+            if data := b"".join(held):
+                yield self._checked(data, place)
 
     def _checked(self, data, place):
         try:

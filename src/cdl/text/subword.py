@@ -30,14 +30,17 @@ class Subword(Tokenizer):
         normalized = [token for token in self.added_tokens if token.normalized and self._normalizer is not None]
         raw = [token for token in self.added_tokens if token not in normalized]
         self._raw = Splitter(raw) if raw else None
-        self._normalized = Splitter([token._replace(content=self._normalizer(token.content)) for token in normalized]
-                                    ) if normalized else None
+        normalized = [token._replace(content=self._normalizer(token.content)) for token in normalized]
+        normalized = [token for token in normalized if token.content]       # of nothing there is nothing to be found
+        self._normalized = Splitter(normalized) if normalized else None
         self._cache = Cache(self._word)
 
     def _number_added(self):
         """Give each added token the id that its vocabulary has for it, or the next one."""
         numbered, free, owners = [], max(self.ids.values()) + 1, {i: token for token, i in self.ids.items()}
         for token in self.added_tokens:
+            if not token.content:
+                raise ValueError(f"{self._who()}: an added token is empty, which stands everywhere in a text")
             i = self.ids.get(token.content) if token.id is None else token.id
             if i is None:
                 i, free = free, free + 1
@@ -89,7 +92,8 @@ class Subword(Tokenizer):
         new = [token if isinstance(token, AddedToken) else AddedToken(token, None, special) for token in tokens]
         known = {token.content for token in new}
         settings = self._settings() | {"added_tokens": [*(t for t in self.added_tokens if t.content not in known), *new]}
-        self.__dict__.update(type(self)(self._vocabulary, **settings).__dict__)    # nothing is changed where it is refused
+        type(self)(self._vocabulary, **settings)    # what is refused is refused here, before anything is changed
+        self.__init__(self._vocabulary, **settings)
         return len(self.ids) - before
 
     def save(self, path):
