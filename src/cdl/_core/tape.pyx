@@ -25,6 +25,10 @@ cdef bint recording(Tensor t) noexcept:
     return t.needs_grad and cdl_paused == 0
 
 
+class GraphError(RuntimeError):
+    """A graph that another backward goes through at the moment, or has freed."""
+
+
 cdef int pause() noexcept:
     global cdl_paused
     cdl_paused += 1
@@ -172,8 +176,8 @@ cdef int push(Heap* heap, Tensor t) except -1:
     if t is None or t.node is None or t.node.run == heap.run:
         return 0
     if t.node.run:
-        raise RuntimeError("backward: another backward is going through this graph now; give each thread a graph of "
-                           "its own")
+        raise GraphError("backward: another backward is going through this graph now; give each thread a graph of "
+                         "its own")
     if i == heap.capacity:
         items = <void**>realloc(heap.items, (2 * i + 64) * sizeof(void*))
         if items is NULL:
@@ -223,8 +227,8 @@ cdef int visit_order(Tensor root, list found) except -1:
             node = y.node
             found.append(y)
             if node.released:
-                raise RuntimeError("backward: this graph was freed by an earlier backward; run the forward again, or "
-                                   "keep the graph with backward(retain_graph=True)")
+                raise GraphError("backward: this graph was freed by an earlier backward; run the forward again, or "
+                                 "keep the graph with backward(retain_graph=True)")
             push(&heap, node.a)
             push(&heap, node.b)
             push(&heap, node.c)

@@ -275,8 +275,8 @@ class MultiHeadAttention(Layer):
         weights = attention_weights(self._split(query, self.heads), self._split(key, self.key_heads), mask, causal)
         n, heads, tq, tk = weights.shape
         value = self._split(value, self.key_heads)
-        seen = (np.asarray(weights) != 0).reshape(n, self.key_heads, groups * tq, tk).any(axis=2)
-        if not seen.all():      # what nobody looks at may be NaN, and 0 NaN is
+        if mask is not None:    # what nobody looks at may be NaN, and 0 NaN is
+            seen = (np.asarray(weights) != 0).reshape(n, self.key_heads, groups * tq, tk).any(axis=2)
             value = where(seen[..., None], value, 0)
         weights = dropout(weights, self.dropout, True, rng=self._rng)
         y = matmul(weights.reshape(n, self.key_heads, groups * tq, tk), value)

@@ -2,7 +2,7 @@
 from contextlib import contextmanager
 
 from cdl._core.custom import as_tensor, follow
-from cdl._core.tape import is_recording, no_grad
+from cdl._core.tape import GraphError, is_recording, no_grad
 from cdl._core.tensor import Tensor
 from cdl.nn.layer import Layer
 from cdl.random import Draws
@@ -65,9 +65,7 @@ def checkpoint(function, *inputs):
         if z.requires_grad:
             try:
                 z.backward(g)
-            except RuntimeError as error:
-                if "another backward" not in str(error) and "freed by an earlier backward" not in str(error):
-                    raise
+            except GraphError as error:
                 raise RuntimeError("checkpoint: the function reads a Tensor that was computed outside it and goes into this "
                                    "result otherwise too; make it one of the inputs (parameters may hold parts of gradients "
                                    "now)") from error
