@@ -1,4 +1,4 @@
-"""Optional dependencies: imported when they are needed, and missed in one line that says how to get them."""
+"""Messages: a dependency that is missed in one line that says how to get it, a name that is nearest to an unknown one."""
 import importlib
 
 
@@ -38,3 +38,19 @@ def require(module, extra, purpose):
         if error.name not in (package, module):
             raise
     raise ImportError(f"{purpose} needs {package}, which is not installed: pip install 'cdl[{extra}]'", name=package)
+
+
+def nearest(name, names):
+    """What to add to the message of an unknown name: the most similar of `names`, or nothing.
+
+    Examples
+    --------
+    >>> nearest("adm", ["adam", "sgd"])
+    "; did you mean 'adam'?"
+    >>> nearest("lbfgs", ["adam", "sgd"])
+    ''
+    """
+    import difflib  # only for messages: `import cdl` is quicker without it
+
+    near = difflib.get_close_matches(str(name), [str(one) for one in names], 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

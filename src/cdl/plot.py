@@ -79,7 +79,7 @@ def feature_maps(model, image, layer=None, *, most=64, ax=None):
     if x.ndim != 4 or len(x) != 1:
         raise ValueError(f"plot.feature_maps: expected one image (H, W, C), got shape {np.shape(image)}")
     model.ensure_built(x)
-    places, seen = dict(_places(model)), {}
+    places, seen = dict(model.named_layers()), {}
     wanted = _layer_named(places, layer) if layer is not None else None
     asked = places.values() if wanted is None else [places[wanted]]
     with watched(asked, lambda one, y: seen.setdefault(id(one), np.array(y))):
@@ -377,16 +377,6 @@ def _labels(y, name):
     if labels.size and labels.min() < 0:
         raise IndexError(f"plot.confusion_matrix: {name} has the label {labels.min()}; labels begin with 0")
     return labels.astype(np.int64)
-
-
-def _places(model):
-    """(path, layer) of every layer inside the model, in order, each place once."""
-    def visit(layer, path, above):
-        for name, child in layer.children():
-            if not any(child is other for other in above):
-                yield f"{path}{name}", child
-                yield from visit(child, f"{path}{name}.", (*above, child))
-    return visit(model, "", (model,))
 
 
 def _layer_named(places, layer):

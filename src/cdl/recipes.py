@@ -106,8 +106,8 @@ def train_text(options):
         epochs = max(1, min(60, TEXT_STEPS * options.batch_size // len(train[0])))
     before = _perplexity(model, test)
     lr = CosineDecay(options.lr, max(epochs, 1))
-    model.fit(*train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=lr, clip_norm=1.0),
-              epochs=epochs, batch_size=options.batch_size, validation_data=test, progress=not options.quiet, rng=options.seed)
+    _fit(model, *train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=lr, clip_norm=1.0),
+         epochs=epochs, batch_size=options.batch_size, validation_data=test, progress=not options.quiet, rng=options.seed)
     print(f"test perplexity {_perplexity(model, test):.3f} (untrained {before:.1f})")
     start = ids[cut:cut + max(min(length // 2, 40), 1)]
     room = SAMPLE_CHARACTERS if model.positions is None else model.positions - len(start)
@@ -126,6 +126,12 @@ def _language_model(options, tokens, length):
     return RecurrentLanguageModel(tokens, units[0], len(units), kind=options.model, rng=options.seed)
 
 
+def _fit(model, *arguments, **options):
+    """`model.fit`; Ctrl-C ends the program, as in every command, and nothing is saved."""
+    if model.fit(*arguments, **options).interrupted:
+        raise KeyboardInterrupt
+
+
 def _perplexity(model, test):
     return float(np.exp(model.evaluate(*test, loss="cross_entropy", batch_size=64)["loss"]))
 
@@ -133,9 +139,8 @@ def _perplexity(model, test):
 def _classify(options, train, test, name, model, *, epochs, augment=None, extra=None):
     epochs = epochs if options.epochs is None else options.epochs
     lr = options.lr if augment is None else CosineDecay(options.lr, max(epochs, 1))
-    model.fit(*train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=lr), epochs=epochs,
-              batch_size=options.batch_size, validation_data=test, augment=augment, progress=not options.quiet,
-              rng=options.seed)
+    _fit(model, *train, loss="cross_entropy", optimizer=lambda parameters: Adam(parameters, lr=lr), epochs=epochs,
+         batch_size=options.batch_size, validation_data=test, augment=augment, progress=not options.quiet, rng=options.seed)
     figures = model.evaluate(*test, loss="cross_entropy")
     print(f"test accuracy {figures['accuracy']:.4f}")
     return _save(options, model, name, extra)
@@ -146,9 +151,9 @@ def _regress(options, train, test, name, extra):
     target = StandardScaler().fit(train[1][:, None])
     y_train, y_test = (target.transform(y[:, None]) for _, y in (train, test))
     model = _dense(options, [64], 1)
-    model.fit(train[0], y_train, loss="mse", optimizer=lambda parameters: Adam(parameters, lr=options.lr),
-              epochs=50 if options.epochs is None else options.epochs, batch_size=options.batch_size,
-              validation_data=(test[0], y_test), progress=not options.quiet, rng=options.seed)
+    _fit(model, train[0], y_train, loss="mse", optimizer=lambda parameters: Adam(parameters, lr=options.lr),
+         epochs=50 if options.epochs is None else options.epochs, batch_size=options.batch_size,
+         validation_data=(test[0], y_test), progress=not options.quiet, rng=options.seed)
     error = target.inverse_transform(model.predict(test[0]))[:, 0] - test[1]
     spread = float(np.var(test[1]))
     share = f", R² {1 - float(np.mean(error**2)) / spread:.4f}" if spread > 0 else ""

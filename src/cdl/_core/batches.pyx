@@ -30,19 +30,26 @@ cdef class Batches:
     cdef Py_ssize_t size, n, at
 
     def __init__(self, arrays, Py_ssize_t size):
-        cdef Py_ssize_t i
         self.arrays = [as_any(np.ascontiguousarray(a), "batches") if a is not None and a.dtype in VIEWED else a
                        for a in arrays]
         self.size, self.n = size, len(arrays[0])
         self.order = new_tensor(I64, 1, &self.n)
+        self.sort()
+
+    cdef void sort(self) noexcept:
+        cdef Py_ssize_t i
         for i in range(self.n):
             (<int64_t*>self.order.ptr)[i] = i
 
     def shuffle(self, rng):
-        """Put the rows in a new order from a NumPy Generator: each order is as likely as any other (Fisher, Yates)."""
+        """Put the rows in a new order from a NumPy Generator: each order is as likely as any other (Fisher, Yates).
+
+        It begins from the rows as they were given, so that the generator alone decides, not the orders before.
+        """
         cdef int64_t* order = <int64_t*>self.order.ptr
         cdef Tensor draws = as_any(rng.random(self.n), "batches")       # rng.permutation takes five times as long
         cdef Py_ssize_t i, j
+        self.sort()
         for i in range(self.n - 1, 0, -1):
             j = min(<Py_ssize_t>((<double*>draws.ptr)[i] * (i + 1)), i)
             order[i], order[j] = order[j], order[i]

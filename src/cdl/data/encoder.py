@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..extras import nearest
 from ..io import FileFormatError
 
 # Plain decimal notation. float() takes more (1_000, infinity), which in a table is rather a text or a mistake.
@@ -179,11 +180,8 @@ class TableEncoder:
 
     def _require(self, table, name):
         if name not in table.columns:
-            import difflib  # only for messages: `import cdl` is quicker without it
-
-            near = difflib.get_close_matches(name, table.names, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"{table.path}: no column {name!r}{meant} (columns: {', '.join(table.names)})")
+            raise ValueError(f"{table.path}: no column {name!r}{nearest(name, table.names)} (columns: "
+                             f"{', '.join(table.names)})")
 
     def _fit_target(self, table):
         cells = table.columns[self.target]

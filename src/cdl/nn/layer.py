@@ -95,6 +95,15 @@ class Layer:
                 yield layer
                 stack.extend(reversed([child for _, child in layer.children()]))
 
+    def named_layers(self):
+        """Every layer inside, at any depth, as (path, layer) pairs in order, each place once; a path: "block.conv1"."""
+        def visit(layer, path, above):
+            for name, child in layer.children():
+                if not any(child is other for other in above):      # a layer may know the one it is in
+                    yield f"{path}{name}", child
+                    yield from visit(child, f"{path}{name}.", (*above, child))
+        return visit(self, "", (self,))
+
     def tensor_places(self, prefix="", above=()):
         """Every parameter and buffer as (path, layer that holds it, name there, Tensor)."""
         above = (*above, self)

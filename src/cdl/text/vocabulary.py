@@ -1,11 +1,11 @@
 """The words of a corpus, numbered by how often they occur."""
-import difflib
 from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
 
 from cdl._core.check import positive_integer
+from cdl.extras import nearest
 from cdl.io.errors import FileFormatError
 from cdl.text.json_file import read_json, write_json
 from cdl.text.reading import texts_of
@@ -133,8 +133,7 @@ class Vocabulary:
             return i
         if self.unknown is not None:
             return self.ids[self.unknown]
-        near = difflib.get_close_matches(str(word), self.tokens[:100_000], 1)     # 0.1 s at most
-        raise KeyError(f"{word!r} is not in the vocabulary" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise KeyError(f"{word!r} is not in the vocabulary{nearest(word, self.tokens[:100_000])}")      # 0.1 s at most
 
     def encode(self, words):
         """The ids of words, an array (T,) of int64."""

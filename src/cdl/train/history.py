@@ -12,6 +12,11 @@ class History(dict):
 
     A figure that is not recorded in some epoch is NaN there, so all lists have one length.
 
+    Attributes
+    ----------
+    interrupted : bool
+        Whether Ctrl-C ended the training.
+
     Examples
     --------
     >>> history = History()
@@ -24,6 +29,8 @@ class History(dict):
         1     0.9       0.5
         2     0.4     0.875
     """
+
+    interrupted = False
 
     @property
     def epochs(self):

@@ -1,5 +1,5 @@
 """The training loop: what `model.fit` and `model.evaluate` do."""
-import math
+from math import isfinite
 
 import numpy as np
 
@@ -7,14 +7,17 @@ from cdl._core.batches import Batches
 from cdl._core.check import number, positive_integer
 from cdl._core.tape import enter_inference, leave_inference
 from cdl._core.tensor import Tensor
+from cdl.callbacks.callback import Callback
 from cdl.data.loader import Loader
+from cdl.extras import nearest
 from cdl.losses import LOSSES
 from cdl.optim import OPTIMIZERS, Optimizer
 from cdl.random import generator
-from cdl.train.history import History
+from cdl.train.finite import not_finite
 from cdl.train.metrics import metrics_for
 from cdl.train.progress import Progress
 from cdl.train.samples import Loaded, Slices, checked, prepared
+from cdl.train.training import Training
 from cdl.train.weights import weights_of
 
 __all__ = ["evaluate", "fit"]
@@ -55,9 +58,8 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
         Instead of validation_data: the share of the samples, the last ones as given, that is kept from training and
         evaluated. Where samples are sorted, split them at random first (`cdl.train_test_split`).
     callbacks : sequence of callables
-        Called as `callback(model, epoch, figures)` after every epoch; one that returns True ends the training. One that
-        is an object may have the methods `on_fit_begin(model)` and `on_fit_end(model)` too; the latter is also called
-        when an error or an interrupt ends the training. See `cdl.EarlyStopping`.
+        Called as `callback(model, epoch, figures)` after every epoch; one that returns True ends the training. What else
+        they may do: `cdl.callbacks.Callback`; those that there are: `cdl.callbacks`, among them `EarlyStopping`.
     sample_weight : array_like, optional
         How much each sample counts in the loss, one number ≥ 0 for each.
     class_weight : dict, array_like or "balanced", optional
@@ -78,8 +80,9 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     Returns
     -------
     History
-        The figures of every epoch by name; the training loss is the mean over the epoch's batches as they were trained,
-        penalty included.
+        The figures of every whole epoch by name; the training loss is the mean over the epoch's batches as they were
+        trained, penalty included. Ctrl-C ends the training at once and returns the history, with `interrupted` True; the
+        model is as the last step left it, or callbacks bring it back.
 
     Raises
     ------
@@ -90,7 +93,8 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     TypeError
         For a callback that cannot be called, a loss that returns no Tensor of one value, or no y.
     FloatingPointError
-        If the loss is NaN or infinite at the end of an epoch.
+        If the loss of a batch is NaN or infinite. It names the first layer whose output was not finite, `history` of the
+        error holds the epochs before, and the step was not taken.
 
     Examples
     --------
@@ -108,7 +112,8 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     loss, callbacks = _loss(loss, "fit"), _callbacks(callbacks)
     options = dict(batch_size=batch_size, sample_weight=sample_weight, class_weight=class_weight, shuffle=shuffle, rng=rng,
                    validation_split=validation_split or None)
-    if isinstance(x, Loader) and y is None:
+    loader = x if isinstance(x, Loader) and y is None else None
+    if loader is not None:
         _left_to_the_loader("fit", options)
         batches, samples, reorder = Loaded(model, x, "fit", tensors=True), x.samples, None
         held_out = _validation(model, validation_data)
@@ -117,36 +122,47 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     optimizer = _optimizer(optimizer, model)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("fit: every parameter is frozen; call unfreeze() on the layers to be trained")
-    history, was_training = History(), [(layer, layer.training) for layer in model.layers_inside()]
+    training = Training(model, optimizer, loss, callbacks, epochs=epochs, rng=reorder, loader=loader, augment=augment)
+    modes = [(layer, layer.training) for layer in model.layers_inside()]
     model.train()
     try:
-        _call(callbacks, "on_fit_begin", model)
-        for epoch in range(epochs):
+        training.call("attach", training)
+        training.call("on_fit_begin", model)
+        training.call("resume", training)
+        while training.epoch < epochs and not training.stopped:
             if reorder is not None:
                 batches.shuffle(reorder)
-            with Progress(samples, label=f"epoch {epoch + 1}/{epochs}", enabled=progress) as bar:
-                figures = {"loss": _epoch(model, batches, loss, optimizer, augment, penalty, bar)}
-                if not math.isfinite(figures["loss"]):
-                    raise FloatingPointError(f"fit: the loss became {figures['loss']} in epoch {epoch + 1}; lower "
-                                             "the learning rate, scale the inputs, or look for NaN in the data")
+            with Progress(samples, label=f"epoch {training.epoch + 1}/{epochs}", enabled=progress) as bar:
+                figures = {"loss": _epoch(training, batches, augment, penalty, bar)}
                 if held_out:
                     seen = _measured(model, held_out, loss)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
                 bar.finish(**figures)
-            history.append(**figures)
-            stops = [callback(model, epoch, figures) is True for callback in callbacks]     # all of them are called
-            optimizer.next_epoch()
-            if any(stops):
-                break
+            _end_epoch(training, figures)
+    except KeyboardInterrupt:
+        training.history.interrupted = True
     finally:
-        for layer, training in was_training:
-            layer.training = training
-        _call(callbacks, "on_fit_end", model)
-    return history
+        for layer, mode in modes:
+            layer.training = mode
+        training.call("on_fit_end", model)
+    return training.history
 
 
-def _epoch(model, batches, loss, optimizer, augment, penalty, bar):
+def _end_epoch(training, figures):
+    """Record an epoch, ask the callbacks, all of them, and move on to the next."""
+    training.history.append(**figures)
+    for callback in training.callbacks:
+        if callback(training.model, training.epoch, figures) is True:
+            training.stop()
+    training.optimizer.next_epoch()
+    training.epoch += 1
+    training.call("on_epoch_end", training)
+
+
+def _epoch(training, batches, augment, penalty, bar):
     """Train on every batch once; the mean loss."""
+    model, optimizer, loss = training.model, training.optimizer, training.loss
+    hooks = [callback.on_batch_end for callback in training.callbacks if _has_own(callback, "on_batch_end")]
     total = counted = done = told = 0
     for x, y, weights in batches:
         done += len(y)
@@ -160,16 +176,26 @@ def _epoch(model, batches, loss, optimizer, augment, penalty, bar):
             value = value + penalty(model)
         if type(value) is not Tensor:
             raise TypeError(f"fit: the loss must return a Tensor of one value, got {type(value).__name__}")
+        plain = value.item()
+        if not isfinite(plain):
+            raise not_finite(training, x, y, plain, done)
         optimizer.zero_grad()
         value.backward()
         optimizer.step()
-        total += value.item() * share
+        total += plain * share
         counted += share
+        for hook in hooks:
+            hook(model)
         if done >= bar.due:
             bar.update(done - told, loss=total / counted)
             told = done
     bar.update(done - told)
     return total / counted
+
+
+def _has_own(callback, hook):
+    """Whether a callback has this method, and not just `Callback`'s, which does nothing."""
+    return getattr(type(callback), hook, None) is not getattr(Callback, hook) and hasattr(callback, hook)
 
 
 def evaluate(model, x, y=None, *, loss, batch_size=None, sample_weight=None):
@@ -291,11 +317,6 @@ def _callbacks(callbacks):
     return callbacks
 
 
-def _call(callbacks, hook, model):
-    for callback in callbacks:
-        getattr(callback, hook, lambda model: None)(model)
-
-
 def _functions(**options):
     for name, option in options.items():
         if option is not None and not callable(option):
@@ -306,8 +327,8 @@ def _loss(loss, who):
     if callable(loss):
         return loss
     if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(f"{who}: unknown loss {loss!r}; known are {', '.join(LOSSES)}, or pass a function "
-                         "loss(y_true, y_pred)")
+        raise ValueError(f"{who}: unknown loss {loss!r}{nearest(loss, LOSSES)}; known are {', '.join(LOSSES)}, or pass a "
+                         "function loss(y_true, y_pred)")
     return LOSSES[loss]
 
 
@@ -317,8 +338,8 @@ def _optimizer(optimizer, model):
         return OPTIMIZERS[optimizer](parameters)
     made = optimizer(parameters) if callable(optimizer) else optimizer
     if not hasattr(made, "step"):
-        raise ValueError(f"fit: unknown optimizer {made!r}; known are {', '.join(OPTIMIZERS)}, or pass one, or a function "
-                         "that makes one from the list of parameters")
+        raise ValueError(f"fit: unknown optimizer {made!r}{nearest(made, OPTIMIZERS)}; known are {', '.join(OPTIMIZERS)}, or "
+                         "pass one, or a function that makes one from the list of parameters")
     own = {id(parameter) for parameter in parameters}
     if isinstance(made, Optimizer) and own and not any(id(parameter) in own for parameter in made.params):
         raise ValueError("fit: the optimizer has none of this model's parameters; make it from model.parameters(), or pass "

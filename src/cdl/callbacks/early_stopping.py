@@ -2,11 +2,12 @@
 import math
 
 from cdl._core.check import number
+from cdl.callbacks.callback import Callback
 
 __all__ = ["EarlyStopping"]
 
 
-class EarlyStopping:
+class EarlyStopping(Callback):
     """A callback of `fit` that ends the training when a figure has stopped improving, and brings back the best weights.
 
     Parameters
@@ -95,6 +96,17 @@ class EarlyStopping:
         if self._state is not None:
             model.load_state_dict(self._state)
             self._state = None
+
+    def state_dict(self):
+        """The best value, its epoch and weights, and how long it has waited for a better one."""
+        weights = {f"weights.{name}": array for name, array in (self._state or {}).items()}
+        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self._waited} | weights
+
+    def load_state_dict(self, state):
+        """Go on from what `state_dict` gave."""
+        self.best, self.best_epoch, self._waited = state["best"], state["best_epoch"], state["waited"]
+        weights = {name.removeprefix("weights."): array for name, array in state.items() if name.startswith("weights.")}
+        self._state = weights or None
 
     def __repr__(self):
         return f"EarlyStopping({self.monitor!r}, patience={self.patience}, min_delta={self.min_delta:g})"

@@ -1,0 +1,149 @@
+"""A training under way: what `fit` works with, what callbacks may ask, and all that going on later needs."""
+import numpy as np
+
+from cdl.random import generator
+from cdl.train.history import History
+
+__all__ = ["Training"]
+
+
+class Training:
+    """What one call of `fit` is about.
+
+    Attributes
+    ----------
+    model, optimizer, loss, callbacks : as given to `fit`, the loss as a function, the callbacks in a list
+    history : History
+        The figures of the epochs so far.
+    epochs : int
+        After how many epochs it ends.
+    epoch : int
+        The one under way, or the next; the first is 0.
+    rng : numpy.random.Generator or None
+        What the orders of the samples are drawn from; None where they are not shuffled here.
+    loader : Loader or None
+        What makes the batches, instead of arrays.
+    stopped : bool
+        Whether it was asked to end before its last epoch.
+
+    Examples
+    --------
+    >>> import cdl
+    >>> def three_at_most(model, epoch, figures):
+    ...     return epoch == 2                          # or, in a Callback, self.training.stop()
+    """
+
+    def __init__(self, model, optimizer, loss, callbacks, *, epochs, rng=None, loader=None, augment=None):
+        self.model, self.optimizer, self.loss, self.callbacks = model, optimizer, loss, callbacks
+        self.epochs, self.rng, self.loader, self._augment = epochs, rng, loader, augment
+        self.history, self.epoch, self.stopped = History(), 0, False
+
+    def stop(self):
+        """End the training once the epoch under way is done."""
+        self.stopped = True
+
+    def call(self, hook, *arguments):
+        """Call the method `hook` of every callback that has it."""
+        for callback in self.callbacks:
+            method = getattr(callback, hook, None)
+            if method is not None:
+                method(*arguments)
+
+    def state_dict(self):
+        """All that is needed to go on from here with the same bits: named arrays, and plain values as JSON has them.
+
+        That is the state of the model, the optimizer, the history and the callbacks, and every generator that is drawn
+        from: the library's, that of the orders, those of layers, and those that the Loader, its transform and `augment`
+        keep in attributes.
+        """
+        arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
+        optimizer = self.optimizer.state_dict()
+        for i, slots in enumerate(optimizer.pop("state")):
+            arrays |= {f"optimizer.{i}.{name}": array for name, array in slots.items()}
+        kept = []
+        for callback in self._keepers():
+            plain = {}
+            for name, value in callback.state_dict().items():
+                if isinstance(value, np.ndarray):
+                    arrays[f"callbacks.{len(kept)}.{name}"] = value
+                else:
+                    plain[name] = value
+            kept.append([type(callback).__name__, plain])
+        return arrays, {"epoch": self.epoch, "stopped": self.stopped, "history": dict(self.history), "optimizer": optimizer,
+                        "callbacks": kept, "generators": [_plain(rng.bit_generator.state) for rng in self.generators()]}
+
+    def load_state_dict(self, arrays, values):
+        """Go on from what `state_dict` gave.
+
+        Callbacks are found again by their classes, in order; one that the state does not know begins anew.
+
+        Raises
+        ------
+        ValueError
+            If the state is that of another model, optimizer, or number of generators, or damaged. The model and the
+            optimizer are then as they were.
+        """
+        try:
+            epoch, history, kept = int(values["epoch"]), dict(values["history"]), list(values["callbacks"])
+            states, stopped, optimizer = list(values["generators"]), bool(values["stopped"]), dict(values["optimizer"])
+            slots = [_under(arrays, f"optimizer.{i}.") for i in range(len(self.optimizer.params))]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"fit: the state of the training is damaged: {error!r}") from None
+        if not 0 <= epoch or {len(column) for column in history.values()} - {epoch}:
+            raise ValueError(f"fit: the state of the training is damaged: {epoch} epochs, and a history of others")
+        rngs = self.generators()
+        if len(states) != len(rngs):
+            raise ValueError(f"fit: the state has {len(states)} random generators, this training {len(rngs)}; make model, "
+                             "Loader and augment as they were")
+        before = self.model.state_dict()
+        self.model.load_state_dict(_under(arrays, "model."))
+        try:
+            self.optimizer.load_state_dict(optimizer | {"state": slots})
+        except BaseException:
+            self.model.load_state_dict(before)
+            raise
+        for rng, state in zip(rngs, states, strict=True):
+            rng.bit_generator.state = _arrays_again(state)
+        self.epoch, self.stopped = epoch, stopped
+        self.history.clear()
+        self.history.update({name: [float(value) for value in column] for name, column in history.items()})
+        self._load_callbacks(arrays, kept)
+
+    def _load_callbacks(self, arrays, kept):
+        waiting = [(kind, plain | _under(arrays, f"callbacks.{i}.")) for i, (kind, plain) in enumerate(kept)]
+        for callback in self._keepers():
+            found = next((entry for entry in waiting if entry[0] == type(callback).__name__), None)
+            if found is not None:
+                waiting.remove(found)
+                callback.load_state_dict(found[1])
+
+    def _keepers(self):
+        return [callback for callback in self.callbacks if hasattr(callback, "state_dict")]
+
+    def generators(self):
+        """Every generator that this training may draw from, each once, in an order that depends on the code alone."""
+        owners = [self.loader, getattr(self.loader, "transform", None), self._augment, *self.model.layers_inside()]
+        found = [generator(), self.rng]
+        for owner in owners:
+            found += [value for value in getattr(owner, "__dict__", {}).values() if isinstance(value, np.random.Generator)]
+        return list({id(rng): rng for rng in found if rng is not None}.values())
+
+
+def _under(arrays, prefix):
+    """The arrays whose names begin so, without that beginning."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _plain(state):
+    """A generator's state as JSON has it: arrays as lists."""
+    if isinstance(state, dict):
+        return {name: _plain(value) for name, value in state.items()}
+    return {"array": state.tolist(), "dtype": str(state.dtype)} if isinstance(state, np.ndarray) else state
+
+
+def _arrays_again(state):
+    if not isinstance(state, dict):
+        return state
+    if state.keys() == {"array", "dtype"}:
+        return np.array(state["array"], state["dtype"])
+    return {name: _arrays_again(value) for name, value in state.items()}
