@@ -5,6 +5,7 @@ from cdl.extras import nearest
 
 from .blocks import real_rows
 from .table import Table
+from .table_columns import arrays_by_name
 
 __all__ = ["Scaler", "columns_of", "named"]
 
@@ -16,13 +17,7 @@ def columns_of(x):
     """
     if isinstance(x, Table):
         return {name: x.values(name) for name in x.names}
-    if isinstance(x, dict):
-        return {str(name): np.asarray(values) for name, values in x.items()}
-    if hasattr(x, "iloc") and hasattr(x, "columns"):
-        return {str(name): x.iloc[:, i].to_numpy() for i, name in enumerate(x.columns)}
-    if isinstance(x, np.ndarray) and x.dtype.names is not None:
-        return {name: x[name] for name in x.dtype.names}
-    return None
+    return arrays_by_name(x)
 
 
 def chosen(found, names, who):
