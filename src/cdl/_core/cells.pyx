@@ -73,6 +73,26 @@ cdef bint keep_line(Scan* s, Py_ssize_t line) noexcept nogil:
     return True
 
 
+cdef Py_ssize_t quoted_end(Scan* s, Py_ssize_t i, Py_ssize_t* line) noexcept nogil:
+    """Where a field ends whose quote opens before i; -1 where it is not closed, or more than its end follows."""
+    cdef const unsigned char* text = s.text
+    cdef unsigned char c
+    while i < s.size:
+        c = text[i]
+        i += 1
+        if c == 34:
+            if i == s.size or text[i] == s.delimiter or text[i] == 10 or text[i] == 13:
+                return i
+            if text[i] != 34:
+                return -1
+            i += 1
+        elif c == 0:
+            return -1
+        elif c == 10 or (c == 13 and not (i < s.size and text[i] == 10)):
+            line[0] += 1
+    return -1
+
+
 cdef bint scan_text(Scan* s) noexcept nogil:
     """Whether all of the text is plain; the ends of all cells then."""
     cdef const unsigned char* text = s.text
@@ -86,23 +106,9 @@ cdef bint scan_text(Scan* s) noexcept nogil:
             while i < size and text[i] == 32:
                 i += 1
             if i < size and text[i] == 34:
-                i += 1
                 quoted = True
-                while True:
-                    if i >= size:
-                        return False
-                    c = text[i]
-                    i += 1
-                    if c == 34:
-                        if i < size and text[i] == 34:
-                            i += 1
-                            continue
-                        break
-                    if c == 10 or (c == 13 and not (i < size and text[i] == 10)):
-                        line += 1
-                    if c == 0:
-                        return False
-                if i < size and text[i] != delimiter and text[i] != 10 and text[i] != 13:
+                i = quoted_end(s, i + 1, &line)
+                if i < 0:
                     return False
             else:
                 while i < size:

@@ -298,8 +298,8 @@ class TableEncoder:
                 rows[row, place[text]] = 1
             elif self.unknown == "error":
                 at = int((codes == row).argmax())
-                raise FileFormatError(f"{table.path}: {table.where(at)}, column {name!r}: {text or 'a missing value'!r} is none "
-                                      f"of the categories {', '.join(categories[:20])}{nearest(text, categories)}")
+                raise FileFormatError(f"{table.path}: {table.where(at)}, column {name!r}: {text or 'a missing value'!r} is "
+                                      f"none of the categories {', '.join(categories[:20])}{nearest(text, categories)}")
         return rows, codes
 
 

@@ -68,7 +68,7 @@ def _plain_array(labels):
     """As numpy.asarray, but a list of texts and numbers stays what it is, and tuples stay tuples."""
     if isinstance(labels, np.ndarray):
         return labels
-    if hasattr(labels, "__array__"):
+    if hasattr(labels, "__array__") or not hasattr(labels, "__iter__") or isinstance(labels, str | bytes):
         return np.asarray(labels)
     labels = list(labels)
     kinds = {type(label) for label in labels}
@@ -337,7 +337,7 @@ def one_hot(labels, classes=None, *, dtype=np.float32):
         classes = _checked_classes(classes, "one_hot")
         return rows_of(_numbered(labels, classes, "one_hot"), len(classes), dtype)
     codes = np.asarray(labels) if isinstance(labels, np.ndarray) or hasattr(labels, "__array__") else _plain_array(labels)
-    if codes.dtype.kind in "iub":
+    if codes.dtype.kind in "iub" or not codes.size:
         count = int(classes) if classes is not None else int(codes.max()) + 1 if codes.size else 0
         if codes.size and not 0 <= codes.min() <= codes.max() < count:
             wrong = codes.min() if codes.min() < 0 else codes.max()

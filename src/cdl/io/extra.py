@@ -26,8 +26,8 @@ _MARK = "cdl"
 _ARRAY_KINDS = "biuf"
 
 
-def stored(value, where="extra"):
-    """A value as JSON has it, objects of cdl.data and arrays as dicts that say what they are.
+def stored(value, where="extra", tuples=True):
+    """A value as JSON has it, objects of cdl.data and arrays as dicts that say what they are; `tuples` become lists.
 
     Raises
     ------
@@ -40,21 +40,21 @@ def stored(value, where="extra"):
         return value
     if isinstance(value, np.generic) and value.dtype.kind in _ARRAY_KINDS:
         return value.item()
-    if isinstance(value, list | tuple):
-        return [stored(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if isinstance(value, list) or (tuples and isinstance(value, tuple)):
+        return [stored(item, f"{where}[{i}]", tuples) for i, item in enumerate(value)]
     if isinstance(value, dict):
         if _MARK in value:
             raise ValueError(f"save: {where} has the key {_MARK!r}, which marks objects of cdl's own; give it another name")
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"save: the keys of {where} must be texts, got {key!r}")
-        return {key: stored(item, f"{where}[{key!r}]") for key, item in value.items()}
+        return {key: stored(item, f"{where}[{key!r}]", tuples) for key, item in value.items()}
     if isinstance(value, np.ndarray) and value.dtype.kind in _ARRAY_KINDS:
         return {_MARK: "array", "dtype": value.dtype.newbyteorder("<").str, "shape": list(value.shape),
                 "values": value.reshape(-1).tolist()}
     name = type(value).__name__
     if name in _KINDS and type(value).__module__ == _KINDS[name]:
-        return {_MARK: name, "state": stored(value.state_dict(), where)}
+        return {_MARK: name, "state": stored(value.state_dict(), where, tuples=False)}
     raise TypeError(f"save: {where} must be None, a text, a number, a list, a dict, an array of numbers, or one of cdl.data's "
                     f"{', '.join(_KINDS)}; got {type(value).__name__}")
 
