@@ -368,13 +368,7 @@ cdef class Cells:
 
     def header(self):
         """The texts of the first row, blanks around them removed."""
-        cdef Column c = self.at(0, None, 0)
-        cdef Py_ssize_t i
-        names = []
-        for i in range(self.s.columns):
-            c.column = i
-            names.append(text_of(cell_at(&c, -1)))
-        return names
+        return [self.text_at(column, -1) for column in range(self.s.columns)]
 
     def lines(self):
         """For each row, without the header, the line of the text on which it ends."""

@@ -45,6 +45,8 @@ def stacked(columns, who):
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{who}: the columns must have one length, got {lengths}")
     for name, values in columns.items():
+        if isinstance(values, np.ma.MaskedArray):
+            raise TypeError(f"{who}: column {name!r} is a masked array, and its mask would be lost; fill it first")
         if values.dtype.kind not in "fiub" or values.ndim != 1:
             what = f"dtype {values.dtype}" if values.ndim == 1 else f"shape {values.shape}"
             raise TypeError(f"{who}: column {name!r} must hold real numbers, one a row, got {what}; leave it out, or encode "

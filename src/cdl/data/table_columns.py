@@ -146,7 +146,7 @@ def present_in(cells):
 def arrays_by_name(x):
     """{name: values} of a data frame, a structured array or a dict of columns, in order; None of anything else."""
     if isinstance(x, dict):
-        return {str(name): values.to_numpy() if hasattr(values, "to_numpy") else np.asarray(values)
+        return {str(name): values.to_numpy() if hasattr(values, "to_numpy") else np.asanyarray(values)
                 for name, values in x.items()}
     if hasattr(x, "iloc") and hasattr(x, "columns"):
         return {str(name): x.iloc[:, i].to_numpy() for i, name in enumerate(x.columns)}
