@@ -75,6 +75,8 @@ def train_table(options):
     x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
     print(f"{options.data}: {len(x_train)} rows to train on, {len(x_test)} to test on, {x_train.shape[1]} features; "
           f"{encoder.task} of {options.target}")
+    for remark in encoder.remarks:
+        print(f"{options.data}: {remark}")
     name, extra = Path(options.data).stem, {"encoder": encoder, "scaler": scaler}
     if encoder.task == "classification":
         model = _dense(options, [64], len(encoder.classes))

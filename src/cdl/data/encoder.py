@@ -346,9 +346,7 @@ def _require_finite(column, table, name, dtype):
 def _numbers_filled(table, name, mean, dtype):
     column = _numbers(table, name, dtype)
     missing = np.isnan(column)
-    if missing.any():
-        column[missing] = mean
-    return column
+    return np.where(missing, mean, column) if missing.any() else column
 
 
 def _titles(name, known):

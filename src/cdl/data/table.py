@@ -104,7 +104,7 @@ class Table:
     def values(self, name):
         """A column as an array: float64 with NaN for missing values where all its cells are numbers, else texts (objects)."""
         numbers = numbers_of(self.columns[name])
-        return np.array(list(self.columns[name]), object) if numbers is None else numbers
+        return np.array(list(self.columns[name]), object) if numbers is None else numbers.copy()
 
     def where(self, row):
         """What messages call a row: ``line 3`` of a file, ``row 1`` of arrays."""

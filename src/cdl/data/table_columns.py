@@ -27,10 +27,10 @@ class _Cells(Sequence):
 
 
 class FileCells(_Cells):
-    """One column of a file's cells, all rows or some; text only where it is looked at."""
+    """One column of a file's cells, all rows or some; text only where it is looked at, numbers read once."""
 
-    def __init__(self, cells, column, rows=None):
-        self._cells, self._column, self._rows = cells, column, rows
+    def __init__(self, cells, column, rows=None, numbers=None):
+        self._cells, self._column, self._rows, self._numbers = cells, column, rows, numbers
 
     def __len__(self):
         return self._cells.rows if self._rows is None else len(self._rows)
@@ -42,10 +42,15 @@ class FileCells(_Cells):
         return without_missing(self._cells.text_at(self._column, row))
 
     def take(self, rows):
-        return FileCells(self._cells, self._column, rows if self._rows is None else self._rows[rows])
+        numbers = None if self._numbers is None else self._numbers[rows]
+        return FileCells(self._cells, self._column, rows if self._rows is None else self._rows[rows], numbers)
 
     def numbers(self):
-        return self._cells.numbers(self._column, self._rows)
+        if self._numbers is None:
+            self._numbers = self._cells.numbers(self._column, self._rows)
+        if self._numbers is not None:
+            self._numbers.flags.writeable = False
+        return self._numbers
 
     def categories(self):
         texts, codes = self._cells.codes(self._column, self._rows)
@@ -111,7 +116,7 @@ def taken(column, rows):
 
 
 def numbers_of(cells):
-    """The cells as float64, missing ones NaN; None where one is not a plain number."""
+    """The cells as float64, missing ones NaN, not to be written to; None where one is not a plain number."""
     if hasattr(cells, "numbers"):
         return cells.numbers()
     joined = "".join(cells)
