@@ -1,7 +1,7 @@
 """What all metrics ask of their arguments: arrays of one length, numbers without NaN, weights, labels."""
 import numpy as np
 
-__all__ = ["arrays", "decided", "integers", "no_nan", "weights_for"]
+__all__ = ["arrays", "columns_of", "decided", "hottest", "in_range", "integers", "no_nan", "weights_for"]
 
 
 def arrays(y_true, y_pred, who):
@@ -69,11 +69,11 @@ def decided(y_true, y_pred, who, threshold=0.5):
             return integers(y_true, who, "y_true"), y_pred
         if y_pred.ndim == 1:
             return _thresholded(y_true, y_pred, who, threshold)
-        return _hottest(y_true, who), no_nan(y_pred, who, "y_pred").argmax(-1)
+        return hottest(y_true, who), no_nan(y_pred, who, "y_pred").argmax(-1)
     if y_true.shape == y_pred.shape[:-1] and y_pred.dtype.kind in "fiub":
         return in_range(y_true, y_pred.shape[-1], who), no_nan(y_pred, who, "y_pred").argmax(-1)
     if y_true.shape[:-1] == y_pred.shape and y_true.dtype.kind in "fiub":
-        return _hottest(y_true, who), integers(y_pred, who, "y_pred")
+        return hottest(y_true, who), integers(y_pred, who, "y_pred")
     raise ValueError(f"{who}: expected y_pred with labels of y_true's shape {y_true.shape}, or scores with one axis more, or "
                      f"one-hot rows in y_true; got y_pred of shape {y_pred.shape}")
 
@@ -90,7 +90,22 @@ def in_range(labels, classes, who):
     return labels
 
 
-def _hottest(rows, who):
+def columns_of(y_true, columns, labels, who):
+    """The column of scores of each sample's class: `labels` in their order, 0 … C - 1 by default, sorted for texts."""
+    if labels is None and y_true.dtype.kind in "iufb":
+        return in_range(y_true, columns, who).astype(np.int64, copy=False)
+    items = y_true.tolist()
+    classes = sorted(set(items)) if labels is None else labels
+    if len(classes) != columns:
+        raise ValueError(f"{who}: {len(classes)} classes for {columns} columns of y_pred; give labels, one for each column")
+    place = {label: i for i, label in enumerate(classes)}
+    unknown = [label for label in set(items) if label not in place]
+    if unknown:
+        raise IndexError(f"{who}: y_true holds {unknown[0]!r}, which is none of the labels {', '.join(map(repr, classes[:9]))}")
+    return np.fromiter(map(place.__getitem__, items), np.int64, len(items))
+
+
+def hottest(rows, who):
     """The place of the 1 in each one-hot row (of the largest share, for soft labels)."""
     rows = no_nan(rows, who, "y_true")
     if rows.dtype.kind not in "fiub" or abs(rows.sum(-1) - 1.0).max() > 1e-3:

@@ -1,4 +1,5 @@
 """The form of all streaming metrics: what a batch gives, how two batches' are joined, and the figure of what was gathered."""
+import inspect
 
 __all__ = ["MeanMetric", "Metric", "added"]
 
@@ -74,7 +75,8 @@ class Metric:
         raise NotImplementedError(f"{type(self).__name__} must define the figure of a state")
 
     def _options(self):
-        return {name: value for name, value in vars(self).items() if name != "name" and not name.startswith("_")}
+        given = inspect.signature(type(self)).parameters
+        return {name: value for name, value in vars(self).items() if name in given}
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._options().items())})"

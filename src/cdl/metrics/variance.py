@@ -1,0 +1,113 @@
+"""How much of the variance of numbers their predictions explain."""
+import numpy as np
+
+from cdl.metrics.inputs import weights_for
+from cdl.metrics.metric import added
+from cdl.metrics.regression import OfNumbers, blocks, numbers, over_outputs
+
+__all__ = ["R2", "ExplainedVariance", "explained_variance", "r2"]
+
+
+class OfVariances(OfNumbers):
+    """1 - (what errors are left) / (the variance of y_true).
+
+    The state is (samples, weight, means, sums of squares about them, what rounding lost of these), of y_true and of the
+    errors. Parts are joined by the formula of Chan, Golub and LeVeque, 1979, which never subtracts large sums.
+    """
+
+    averages = ("uniform_average", "raw_values", "variance_weighted")
+
+    def _batch(self, y_true, y_pred, sample_weight):
+        y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
+        weights = weights_for(sample_weight, rows, self.name)
+        state = 0, 0.0, 0.0, 0.0, 0.0
+        for t, p, w in blocks(y_true, y_pred, weights):
+            weight = float(len(t) if w is None else w.sum())
+            means, squares = zip(*(_moments(values, w, weight or 1.0) for values in (t, t - p)), strict=True)
+            state = self._joined(state, (len(t), weight, np.stack(means), np.stack(squares), 0.0))
+        return state
+
+    def _joined(self, one, other):
+        weight = one[1] + other[1]
+        if not (one[1] and other[1]):       # samples without weight have no mean
+            return one[0] + other[0], *(one if one[1] else other)[1:]
+        apart = other[2] - one[2]
+        squares = added(added(one[3:], other[3:]), (apart * apart * (one[1] * other[1] / weight), 0.0))
+        return one[0] + other[0], weight, one[2] + apart * (other[1] / weight), *squares
+
+    def _value(self, state):
+        samples, weight, means, squares, rest = state
+        if not weight:
+            raise ValueError(f"{self.name}: all sample weights are 0")
+        whole, left = squares + rest
+        left = self._left(left, means[1], weight)
+        values = np.where(whole == 0, np.where(left == 0, 1.0, 0.0), 1 - left / np.where(whole == 0, 1, whole))
+        return over_outputs(values, self.multioutput, whole) if samples > 1 else float("nan")
+
+    def _left(self, squares, mean, weight):
+        raise NotImplementedError(f"{type(self).__name__} must define what is left")
+
+
+def _moments(values, w, weight):
+    """The mean, and the weighted sum of squares about it; of equal values the value itself and 0, whatever the rounding."""
+    first = values[0]
+    values = values - first
+    mean = (values if w is None else w * values).sum(axis=0) / weight
+    values -= mean
+    values *= values if w is None else w * values
+    return first + mean, values.sum(axis=0)
+
+
+class R2(OfVariances):
+    """Streaming `r2`."""
+
+    name = "r2"
+
+    def _left(self, squares, mean, weight):
+        return squares + weight * mean * mean
+
+
+class ExplainedVariance(OfVariances):
+    """Streaming `explained_variance`."""
+
+    name = "explained_variance"
+
+    def _left(self, squares, mean, weight):
+        return squares
+
+
+def r2(y_true, y_pred, *, sample_weight=None, multioutput="uniform_average"):
+    """The coefficient of determination, 1 - Σ (y - p)² / Σ (y - mean of y)²: 1 is perfect, 0 the mean of y for all.
+
+    Where y is constant it is 1 if all errors are 0, and 0 otherwise; NaN of one sample.
+
+    Parameters
+    ----------
+    y_true, y_pred, sample_weight : as for `mse`
+    multioutput : {"uniform_average", "raw_values", "variance_weighted"} or sequence of float
+        As for `mse`; "variance_weighted": the mean by the variances of the outputs.
+
+    Raises
+    ------
+    ValueError
+        As `mse`.
+
+    Examples
+    --------
+    >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    0.5
+    """
+    return R2(multioutput=multioutput)(y_true, y_pred, sample_weight)
+
+
+def explained_variance(y_true, y_pred, *, sample_weight=None, multioutput="uniform_average"):
+    """1 - variance of the errors / variance of y: as `r2`, but an error that all predictions share costs nothing.
+
+    Arguments and errors as for `r2`.
+
+    Examples
+    --------
+    >>> explained_variance([1.0, 2.0, 3.0], [2.0, 3.0, 4.0])
+    1.0
+    """
+    return ExplainedVariance(multioutput=multioutput)(y_true, y_pred, sample_weight)
