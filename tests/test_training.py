@@ -207,3 +207,51 @@ def test_other_sources_of_numbers_that_are_not_finite_are_named():
 def test_the_nearest_name_is_offered(option, words):
     with pytest.raises(ValueError, match=words):
         network().fit(*problem(), progress=False, **option)
+
+
+def test_metrics_are_figures_of_the_training_and_of_the_validation():
+    x, y = problem()
+    seen = []
+
+    def share_of_ones(y_true, y_pred):
+        seen.append(len(y_true))
+        return float(np.mean(np.asarray(y_pred).argmax(-1)))
+
+    model = network()
+    history = model.fit(x, y, loss="cross_entropy", epochs=2, batch_size=40, progress=False, validation_data=(x, y),
+                        metrics=["accuracy", share_of_ones])
+    assert list(history) == ["loss", "accuracy", "share_of_ones", "val_loss", "val_accuracy", "val_share_of_ones"]
+    figures = model.evaluate(x, y, loss="cross_entropy", metrics=share_of_ones)
+    assert seen == [40, 40, 16, 96] * 2 + [96]
+    assert figures["accuracy"] == history["val_accuracy"][-1] == np.mean(model.predict(x).argmax(-1) == y)
+    assert figures["share_of_ones"] == history["val_share_of_ones"][-1] == np.mean(model.predict(x).argmax(-1))
+
+
+def test_a_metric_of_the_training_is_that_of_its_own_outputs():
+    x, y = problem()
+    outputs, targets = [], []
+
+    class Outputs:
+        name = "seen"
+
+        def reset(self):
+            outputs.clear(), targets.clear()
+
+        def update(self, y_true, y_pred, sample_weight=None):
+            outputs.append(np.array(y_pred)), targets.append(np.array(y_true))
+
+        def result(self):
+            return float(np.mean(np.concatenate(outputs).argmax(-1) == np.concatenate(targets)))
+
+    history = network().fit(x, y, loss="cross_entropy", progress=False, metrics=["accuracy", Outputs()])
+    assert history["seen"] == history["accuracy"] and len(np.concatenate(outputs)) == len(x)
+
+
+@pytest.mark.parametrize("metrics, error, words", [
+    ("acuracy", ValueError, "fit: unknown metric 'acuracy'; did you mean 'accuracy'"),
+    (["accuracy", "accuracy"], ValueError, "two figures would have the name 'accuracy'"),
+    ([3], TypeError, "fit: a metric is a name"),
+])
+def test_metrics_that_are_none_are_refused(metrics, error, words):
+    with pytest.raises(error, match=words):
+        network().fit(*problem(), loss="cross_entropy", metrics=metrics, progress=False)

@@ -3,18 +3,23 @@ from math import isfinite
 
 import numpy as np
 
-from cdl._core.batches import Batches
-from cdl._core.check import number, positive_integer
+from cdl._core.check import positive_integer
 from cdl._core.tape import enter_inference, leave_inference
 from cdl._core.tensor import Tensor
 from cdl.callbacks.callback import Callback
 from cdl.data.loader import Loader
-from cdl.extras import nearest
-from cdl.losses import LOSSES
-from cdl.optim import OPTIMIZERS, Optimizer
-from cdl.random import generator
+from cdl.train.arguments import (
+    EVALUATED_BATCH,
+    batches_of,
+    callbacks_of,
+    functions,
+    left_to_the_loader,
+    loss_of,
+    metrics_of,
+    optimizer_of,
+    validation_of,
+)
 from cdl.train.finite import not_finite
-from cdl.train.metrics import metrics_for
 from cdl.train.progress import Progress
 from cdl.train.samples import Loaded, Slices, checked, prepared
 from cdl.train.training import Training
@@ -22,14 +27,9 @@ from cdl.train.weights import weights_of
 
 __all__ = ["evaluate", "fit"]
 
-# A validation goes through the network in batches of this size.
-_EVALUATED_BATCH = 1024
-_TRAINED_BATCH = 32
-
-
 def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, validation_data=None, validation_split=0.0,
-        callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=None, progress=True,
-        rng=None):
+        metrics=(), callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=None,
+        progress=True, rng=None):
     """Train `model` to map samples x to targets y.
 
     For every batch: the loss of the output, its gradient for every parameter, one step of the optimizer.
@@ -57,6 +57,10 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     validation_split : float in [0, 1)
         Instead of validation_data: the share of the samples, the last ones as given, that is kept from training and
         evaluated. Where samples are sorted, split them at random first (`cdl.train_test_split`).
+    metrics : sequence of str, callables or Metric
+        More figures of every epoch: of the training, from the outputs it was done with, and, named val_…, of the
+        validation. Names such as "accuracy" and "top_5_accuracy", functions `f(y_true, y_pred)`, or streaming metrics; see
+        `cdl.metrics`. Validations with a cross-entropy have "val_accuracy" anyway.
     callbacks : sequence of callables
         Called as `callback(model, epoch, figures)` after every epoch; one that returns True ends the training. What else
         they may do: `cdl.callbacks.Callback`; those that there are: `cdl.callbacks`, among them `EarlyStopping`.
@@ -108,18 +112,19 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     True
     """
     positive_integer(epochs, "fit", "epochs")
-    _functions(augment=augment, penalty=penalty)
-    loss, callbacks = _loss(loss, "fit"), _callbacks(callbacks)
+    functions(augment=augment, penalty=penalty)
+    loss, callbacks = loss_of(loss, "fit"), callbacks_of(callbacks)
+    metrics = metrics_of(metrics, "fit", loss)
     options = dict(batch_size=batch_size, sample_weight=sample_weight, class_weight=class_weight, shuffle=shuffle, rng=rng,
                    validation_split=validation_split or None)
     loader = x if isinstance(x, Loader) and y is None else None
     if loader is not None:
-        _left_to_the_loader("fit", options)
+        left_to_the_loader("fit", options)
         batches, samples, reorder = Loaded(model, x, "fit", tensors=True), x.samples, None
-        held_out = _validation(model, validation_data)
+        held_out = validation_of(model, validation_data)
     else:
-        batches, samples, reorder, held_out = _from_arrays(model, *checked(x, y, "fit"), validation_data, **options)
-    optimizer = _optimizer(optimizer, model)
+        batches, samples, reorder, held_out = batches_of(model, *checked(x, y, "fit"), validation_data, **options)
+    optimizer = optimizer_of(optimizer, model)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("fit: every parameter is frozen; call unfreeze() on the layers to be trained")
     training = Training(model, optimizer, loss, callbacks, epochs=epochs, rng=reorder, loader=loader, augment=augment)
@@ -133,9 +138,9 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
             if reorder is not None:
                 batches.shuffle(reorder)
             with Progress(samples, label=f"epoch {training.epoch + 1}/{epochs}", enabled=progress) as bar:
-                figures = {"loss": _epoch(training, batches, augment, penalty, bar)}
+                figures = _epoch(training, batches, metrics, augment, penalty, bar)
                 if held_out:
-                    seen = _measured(model, held_out, loss)
+                    seen = _measured(model, held_out, loss, metrics)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
                 bar.finish(**figures)
             _end_epoch(training, figures)
@@ -159,9 +164,10 @@ def _end_epoch(training, figures):
     training.call("on_epoch_end", training)
 
 
-def _epoch(training, batches, augment, penalty, bar):
-    """Train on every batch once; the mean loss."""
+def _epoch(training, batches, metrics, augment, penalty, bar):
+    """Train on every batch once; the mean loss and the metrics."""
     model, optimizer, loss = training.model, training.optimizer, training.loss
+    _reset(metrics)
     hooks = [callback.on_batch_end for callback in training.callbacks if _has_own(callback, "on_batch_end")]
     total = counted = done = told = 0
     for x, y, weights in batches:
@@ -171,7 +177,8 @@ def _epoch(training, batches, augment, penalty, bar):
             continue        # a step of no gradient would still go on with the momentum
         if augment is not None:
             x, y = augment(np.asarray(x), np.asarray(y))
-        value = loss(y, model(x)) if weights is None else loss(y, model(x), sample_weight=weights)
+        y_pred = model(x)
+        value = loss(y, y_pred) if weights is None else loss(y, y_pred, sample_weight=weights)
         if penalty is not None:
             value = value + penalty(model)
         if type(value) is not Tensor:
@@ -184,13 +191,15 @@ def _epoch(training, batches, augment, penalty, bar):
         optimizer.step()
         total += plain * share
         counted += share
+        for metric in metrics.values():
+            metric.update(y, y_pred, sample_weight=weights)
         for hook in hooks:
             hook(model)
         if done >= bar.due:
             bar.update(done - told, loss=total / counted)
             told = done
     bar.update(done - told)
-    return total / counted
+    return {"loss": total / counted} | {name: metric.result() for name, metric in metrics.items()}
 
 
 def _has_own(callback, hook):
@@ -198,12 +207,19 @@ def _has_own(callback, hook):
     return getattr(type(callback), hook, None) is not getattr(Callback, hook) and hasattr(callback, hook)
 
 
-def evaluate(model, x, y=None, *, loss, batch_size=None, sample_weight=None):
+def _reset(metrics):
+    for metric in metrics.values():
+        metric.reset()
+
+
+def evaluate(model, x, y=None, *, loss, metrics=(), batch_size=None, sample_weight=None):
     """The mean loss of `model` on samples x and targets y, and the accuracy where the loss is one of classification.
 
     Parameters
     ----------
     model, x, y, loss : as for `fit`, where x may be a Loader
+    metrics : sequence of str, callables or Metric
+        More figures, as for `fit`.
     batch_size : int, default 1024
         How many samples go through the network at once.
     sample_weight : array_like, optional
@@ -212,7 +228,7 @@ def evaluate(model, x, y=None, *, loss, batch_size=None, sample_weight=None):
     Returns
     -------
     dict of float
-        "loss" and, for cross-entropies, "accuracy".
+        "loss", for cross-entropies "accuracy", and the metrics by their names.
 
     Raises
     ------
@@ -227,21 +243,25 @@ def evaluate(model, x, y=None, *, loss, batch_size=None, sample_weight=None):
     >>> sorted(cdl.evaluate(model, np.ones((4, 3)), np.zeros(4, int), loss="cross_entropy"))
     ['accuracy', 'loss']
     """
-    loss = _loss(loss, "evaluate")
+    loss = loss_of(loss, "evaluate")
+    metrics = metrics_of(metrics, "evaluate", loss)
     if isinstance(x, Loader) and y is None:
-        _left_to_the_loader("evaluate", dict(batch_size=batch_size, sample_weight=sample_weight))
-        return _measured(model, Loaded(model, x, "evaluate"), loss)
+        left_to_the_loader("evaluate", dict(batch_size=batch_size, sample_weight=sample_weight))
+        return _measured(model, Loaded(model, x, "evaluate"), loss, metrics)
     x, y = checked(x, y, "evaluate")
-    batch_size = _EVALUATED_BATCH if batch_size is None else positive_integer(batch_size, "evaluate", "batch_size")
+    batch_size = EVALUATED_BATCH if batch_size is None else positive_integer(batch_size, "evaluate", "batch_size")
     weights = weights_of(y, sample_weight, None, "evaluate")
     model.ensure_built(x)
-    return _measured(model, Slices(*prepared(model, x, y), weights, batch_size), loss)
+    return _measured(model, Slices(*prepared(model, x, y), weights, batch_size), loss, metrics)
 
 
-def _measured(model, batches, loss):
+def _measured(model, batches, loss, metrics):
     """What `evaluate` returns, for batches of prepared samples, targets and weights."""
-    measured = {"loss": loss, **metrics_for(loss)}
-    totals, counted = dict.fromkeys(measured, 0.0), 0
+    from cdl.metrics import metrics_for  # when it is needed: most of `import cdl` would be metrics
+
+    metrics = metrics_for(loss) | metrics
+    _reset(metrics)
+    total = counted = 0
     try:    # an interrupt may come right after the next call: it must be undone then too
         enter_inference()
         for x, y_true, weights in batches:
@@ -250,98 +270,10 @@ def _measured(model, batches, loss):
             if not share:
                 continue
             y_pred = model(x)
-            for name, function in measured.items():
-                totals[name] += float(function(y_true, y_pred, **options)) * share
+            total += float(loss(y_true, y_pred, **options)) * share
             counted += share
+            for metric in metrics.values():
+                metric.update(y_true, y_pred, **options)
     finally:
         leave_inference()
-    return {name: total / counted for name, total in totals.items()}
-
-
-def _left_to_the_loader(who, options):
-    """Refuse options that would be heard by nobody."""
-    given = [name for name, value in options.items() if value is not None]
-    if given:
-        raise ValueError(f"{who}: {', '.join(given)} cannot be given with a Loader, which makes the batches itself; give it "
-                         "batch_size, shuffle and rng, and weights of samples as its third array")
-
-
-def _from_arrays(model, x, y, validation_data, *, batch_size, sample_weight, class_weight, shuffle, rng, validation_split):
-    """Batches, the number of samples, the generator of their orders (or None), and the batches to evaluate (or None)."""
-    batch_size = _TRAINED_BATCH if batch_size is None else positive_integer(batch_size, "fit", "batch_size")
-    weights = weights_of(y, sample_weight, class_weight, "fit")
-    if validation_data is not None and validation_split:
-        raise ValueError("fit: give validation_data or validation_split, not both")
-    if validation_split:
-        (x, y, weights), validation_data = _held_out(x, y, weights, validation_split)
-    model.ensure_built(x)
-    held_out = _validation(model, validation_data)
-    batches = Batches((*prepared(model, x, y), weights), batch_size)
-    return batches, len(x), generator(rng) if shuffle is None or shuffle else None, held_out
-
-
-def _validation(model, data):
-    """The batches to evaluate after every epoch, or None."""
-    if data is None:
-        return None
-    if isinstance(data, Loader):
-        return Loaded(model, data, "fit: validation_data")
-    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
-        raise ValueError("fit: validation_data must be (x, y), (x, y, sample_weight) or a Loader")
-    x, y = checked(*data[:2], "fit: validation_data")
-    weights = weights_of(y, *(data[2:] or (None,)), None, "fit: validation_data")
-    return Slices(*prepared(model, x, y), weights, _EVALUATED_BATCH)
-
-
-def _held_out(x, y, weights, validation_split):
-    """Samples, targets and weights to train on, and those to evaluate after every epoch."""
-    if not 0 <= number(validation_split, "fit", "validation_split") < 1:
-        raise ValueError(f"fit: validation_split must be in [0, 1), got {validation_split!r}")
-    kept = len(x) - round(len(x) * validation_split)
-    if not 0 < kept < len(x):
-        raise ValueError(f"fit: validation_split {validation_split:g} of {len(x)} samples leaves none to "
-                         f"{'train on' if kept <= 0 else 'evaluate'}")
-    train, held = ([None if array is None else array[part] for array in (x, y, weights)]
-                   for part in (slice(kept), slice(kept, None)))
-    for part in (train[2], held[2]):
-        if part is not None and not part.any():
-            raise ValueError("fit: validation_split leaves only samples of weight 0 on one side")
-    return train, held
-
-
-def _callbacks(callbacks):
-    callbacks = [callbacks] if callable(callbacks) else list(callbacks)
-    for callback in callbacks:
-        if not callable(callback):
-            raise TypeError(f"fit: a callback is called as callback(model, epoch, figures), got {callback!r}")
-    return callbacks
-
-
-def _functions(**options):
-    for name, option in options.items():
-        if option is not None and not callable(option):
-            raise TypeError(f"fit: {name} must be a function, got {option!r}")
-
-
-def _loss(loss, who):
-    if callable(loss):
-        return loss
-    if not isinstance(loss, str) or loss not in LOSSES:
-        raise ValueError(f"{who}: unknown loss {loss!r}{nearest(loss, LOSSES)}; known are {', '.join(LOSSES)}, or pass a "
-                         "function loss(y_true, y_pred)")
-    return LOSSES[loss]
-
-
-def _optimizer(optimizer, model):
-    parameters = model.parameters()
-    if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
-        return OPTIMIZERS[optimizer](parameters)
-    made = optimizer(parameters) if callable(optimizer) else optimizer
-    if not hasattr(made, "step"):
-        raise ValueError(f"fit: unknown optimizer {made!r}{nearest(made, OPTIMIZERS)}; known are {', '.join(OPTIMIZERS)}, or "
-                         "pass one, or a function that makes one from the list of parameters")
-    own = {id(parameter) for parameter in parameters}
-    if isinstance(made, Optimizer) and own and not any(id(parameter) in own for parameter in made.params):
-        raise ValueError("fit: the optimizer has none of this model's parameters; make it from model.parameters(), or pass "
-                         "a function that does")
-    return made
+    return {"loss": total / counted} | {name: metric.result() for name, metric in metrics.items()}

@@ -37,17 +37,17 @@ class Model(Layer):
     _input_shape = None     # of what it was last fitted on
 
     def fit(self, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, validation_data=None,
-            validation_split=0.0, callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None, shuffle=None,
-            progress=True, rng=None):
+            validation_split=0.0, metrics=(), callbacks=(), sample_weight=None, class_weight=None, augment=None, penalty=None,
+            shuffle=None, progress=True, rng=None):
         """Train on samples x and targets y, or on a Loader of both; see `cdl.fit`, which this calls with the model."""
         return fit(self, x, y, loss=loss, optimizer=optimizer, epochs=epochs, batch_size=batch_size,
-                   validation_data=validation_data, validation_split=validation_split, callbacks=callbacks,
+                   validation_data=validation_data, validation_split=validation_split, metrics=metrics, callbacks=callbacks,
                    sample_weight=sample_weight, class_weight=class_weight, augment=augment, penalty=penalty,
                    shuffle=shuffle, progress=progress, rng=rng)
 
-    def evaluate(self, x, y=None, *, loss, batch_size=None, sample_weight=None):
+    def evaluate(self, x, y=None, *, loss, metrics=(), batch_size=None, sample_weight=None):
         """The figures of this model on samples x and targets y, or on a Loader of both, a dict; see `cdl.evaluate`."""
-        return evaluate(self, x, y, loss=loss, batch_size=batch_size, sample_weight=sample_weight)
+        return evaluate(self, x, y, loss=loss, metrics=metrics, batch_size=batch_size, sample_weight=sample_weight)
 
     def predict(self, x, *, batch_size=_PREDICT_BATCH):
         """The output for the input x, computed as in use (nothing dropped, nothing recorded).
