@@ -10,7 +10,8 @@ from cdl import metrics as m
 @dataclass(frozen=True)
 class Row:
     """`make` makes the streaming metric; `sklearn(k, t, p, w)` is the same of `sklearn.metrics`, None where it has none;
-    `formula(t, p, w)` works on lists, of labels, scores or numbers."""
+    `formula(t, p, w)` works on lists, of labels, scores or numbers.
+    """
 
     name: str
     data: str
@@ -132,7 +133,8 @@ def against_rest(of, average):
 
 
 def micro(of):
-    return lambda t, s, w: of([a == c for a in t for c in range(3)], [x for row in s for x in row], [v for v in w for _ in "123"])
+    """All columns as one."""
+    return lambda t, s, w: of([a == c for a in t for c in range(3)], sum(s, []), [v for v in w for _ in range(3)])
 
 
 def pairs(average):
@@ -148,7 +150,8 @@ def pairs(average):
 
 
 def costs(t, p, w):
-    return mean([-log(row[c]) if isinstance(row, list) else -log(row if c else 1 - row) for c, row in zip(t, p, strict=True)], w)
+    own = [row[c] if isinstance(row, list) else row if c else 1 - row for c, row in zip(t, p, strict=True)]
+    return mean([-log(x) for x in own], w)
 
 
 def squares(t, p, w):
@@ -225,8 +228,9 @@ def _ranked():
                       lambda k, t, p, w, title=title, average=average, more=more: getattr(k, title)(
                           t, p, sample_weight=w, average=average, **more))
     for average in ("macro", "weighted"):
-        yield Row(f"ROC AUC of pairs {average}", "classes", lambda average=average: m.ROCAUC(multi_class="ovo", average=average),
-                  pairs(average), lambda k, t, p, w, average=average: k.roc_auc_score(t, p, multi_class="ovo", average=average),
+        yield Row(f"ROC AUC of pairs {average}", "classes",
+                  lambda average=average: m.ROCAUC(multi_class="ovo", average=average), pairs(average),
+                  lambda k, t, p, w, average=average: k.roc_auc_score(t, p, multi_class="ovo", average=average),
                   weights=False)
 
 
@@ -250,7 +254,8 @@ ROWS = [
     Row("accuracy of scores", "classes, scores", m.Accuracy,
         lambda t, s, w: mean([row.index(max(row)) == c for c, row in zip(t, s, strict=True)], w),
         lambda k, t, p, w: k.accuracy_score(t, p.argmax(1), sample_weight=w)),
-    Row("binary accuracy", "two", m.BinaryAccuracy, lambda t, p, w: mean([(x > 0.5) == c for c, x in zip(t, p, strict=True)], w),
+    Row("binary accuracy", "two", m.BinaryAccuracy,
+        lambda t, p, w: mean([(x > 0.5) == c for c, x in zip(t, p, strict=True)], w),
         lambda k, t, p, w: k.accuracy_score(t, p > 0.5, sample_weight=w)),
     *(Row(f"top-{k}", "classes, scores", lambda n=k: m.TopKAccuracy(n), top(k),
           lambda k, t, p, w, n=k: k.top_k_accuracy_score(t, p, k=n, sample_weight=w)) for k in (1, 2)),

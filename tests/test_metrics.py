@@ -6,9 +6,6 @@ import numpy as np
 import pytest
 from metrictable import ROWS, samples
 
-import cdl
-from cdl import metrics as m
-
 each = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 

@@ -78,14 +78,16 @@ def _refuse_classes(classes, who, pos_label=None):
 
 def counts_at_thresholds(positive, scores, weights=None):
     """At each different score, from the highest: the weight of positives and of others scored as high, and the score."""
-    order = np.argsort(scores)[::-1]
+    order = np.argsort(-scores)
     scores, positive = scores[order], positive[order]
-    ends = np.append(np.flatnonzero(scores[1:] != scores[:-1]), len(scores) - 1)
+    ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
+    pick = (lambda counts: counts) if len(ends) == len(scores) else (lambda counts: counts[ends])
     if weights is None:
-        hits = np.cumsum(positive)[ends]
-        return hits.astype(np.float64), (ends + 1 - hits).astype(np.float64), scores[ends]
+        hits = pick(np.cumsum(positive, dtype=np.float64))
+        return hits, ends + 1 - hits, pick(scores)
     weights = weights[order]
-    return np.cumsum(weights * positive)[ends], np.cumsum(weights * ~positive)[ends], scores[ends]
+    up = weights * positive
+    return pick(np.cumsum(up)), pick(np.cumsum(weights - up)), pick(scores)
 
 
 def _area(positive, scores, weights=None):

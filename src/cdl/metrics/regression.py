@@ -10,7 +10,7 @@ __all__ = ["MAE", "MAPE", "MSE", "RMSE", "MaxError", "MedianAbsoluteError", "mae
            "mse", "rmse"]
 
 # Values looked at in one go: their float64 copies and differences stay within the second-level cache.
-_BLOCK = 1 << 14
+_BLOCK = 1 << 15
 
 
 def numbers(y_true, y_pred, who):
@@ -27,7 +27,16 @@ def numbers(y_true, y_pred, who):
     rows = y_true.shape[:-1] if y_true.ndim > 1 else y_true.shape
     outputs = y_true.shape[-1] if y_true.ndim > 1 else 1
     shape = (-1, outputs) if outputs > 1 else (-1,)
-    return *(no_nan(y, who, name).reshape(shape) for y, name in ((y_true, "y_true"), (y_pred, "y_pred"))), rows
+    return y_true.reshape(shape), y_pred.reshape(shape), rows
+
+
+def finite(figures, y_true, y_pred, who):
+    """The figures, if they are numbers: only where they are not, NaN is looked for, which costs a pass over all samples."""
+    if np.isnan(figures).any():
+        no_nan(y_true, who, "y_true")
+        no_nan(y_pred, who, "y_pred")
+        raise ValueError(f"{who}: y_true and y_pred hold values too large to subtract")
+    return figures
 
 
 def blocks(y_true, y_pred, weights):
@@ -75,8 +84,9 @@ class MeanError(OfNumbers, MeanMetric):
         total = 0.0, 0.0
         for t, p, w in blocks(y_true, y_pred, weights):
             cost = self._cost(t, p - t)
-            total = added(total, ((cost if w is None else w * cost).sum(axis=0), 0.0))
-        return total[0] + total[1], float(len(y_true) if weights is None else weights.sum())
+            total = added(total, ((cost if w is None else np.multiply(w, cost, out=cost)).sum(axis=0), 0.0))
+        total = finite(total[0] + total[1], y_true, y_pred, self.name)
+        return total, float(len(y_true) if weights is None else weights.sum())
 
     def _value(self, state):
         return over_outputs(self._mean(state), self.multioutput)
@@ -129,11 +139,12 @@ class MaxError(Metric):
     def _batch(self, y_true, y_pred, sample_weight):
         y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
         weights = weights_for(sample_weight, rows, self.name)
-        largest = 0.0
+        largest = []
         for t, p, w in blocks(y_true, y_pred, weights):
-            error = np.abs(p - t)
-            largest = max(largest, float(error.max() if w is None else (error * (w > 0)).max()))
-        return largest
+            error = p - t
+            error = np.abs(error, out=error)
+            largest.append(error.max() if w is None else (error * (w > 0)).max())
+        return float(finite(np.max(largest), y_true, y_pred, self.name))
 
     def _joined(self, one, other):
         return max(one, other)
@@ -151,13 +162,14 @@ class MedianAbsoluteError(OfNumbers, KeptMetric):
         y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
         errors = np.empty(y_true.shape)
         np.subtract(y_pred, y_true, out=errors, dtype=np.float64)
+        finite(errors.min(), y_true, y_pred, self.name)
         return np.abs(errors, out=errors), weights_for(sample_weight, rows, self.name)
 
     def _figure(self, errors, weights):
         if weights is None:
             middle = len(errors) // 2
-            parted = np.partition(errors, [middle - 1, middle] if len(errors) % 2 == 0 else middle, axis=0)
-            medians = parted[middle] if len(errors) % 2 else (parted[middle - 1] + parted[middle]) / 2
+            parted = np.partition(errors, middle, axis=0)       # at one place: at two it takes six times as long
+            medians = parted[middle] if len(errors) % 2 else (parted[:middle].max(axis=0) + parted[middle]) / 2
         else:
             medians = np.array([_weighted_median(column, weights) for column in errors.reshape(len(errors), -1).T])
         return over_outputs(medians, self.multioutput)
@@ -165,16 +177,36 @@ class MedianAbsoluteError(OfNumbers, KeptMetric):
 
 def _weighted_median(values, weights):
     """The least value whose share reaches ½; where it is just ½, the mean with the next that weighs something."""
+    if not weights.all():
+        values, weights = values[weights > 0], weights[weights > 0]
+        if not len(weights):
+            raise ValueError("median_absolute_error: all sample weights are 0")
+    half = weights.sum() / 2
+    below, values, weights = _around(half, values, weights)
     order = np.argsort(values)
-    order = order[weights[order] > 0]
-    if not len(order):
-        raise ValueError("median_absolute_error: all sample weights are 0")
-    shares = np.cumsum(weights[order])
-    half = shares[-1] / 2
+    shares = below + np.cumsum(weights[order])
     place = min(int(np.searchsorted(shares, half)), len(order) - 1)
     if shares[place] - half > np.finfo(np.float64).eps or place + 1 == len(order):
         return values[order[place]]
     return (values[order[place]] + values[order[place + 1]]) / 2
+
+
+def _around(half, values, weights):
+    """The values about that at which the weights add up to half, with their weights, and the weight of all below these.
+
+    A sample of a thousand says where that is, so that only a tenth of many values is sorted.
+    """
+    if len(values) < _BLOCK:
+        return 0.0, values, weights
+    step = len(values) // 1024
+    order = np.argsort(values[::step])
+    shares = np.cumsum(weights[::step][order])
+    low, high = values[::step][order[np.searchsorted(shares, np.array([0.45, 0.55]) * shares[-1])]]
+    inside = (values >= low) & (values <= high)
+    below, within = (weights * (values < low)).sum(), weights[inside]
+    if below < half * (1 - 1e-9) and half * (1 + 1e-9) < below + within.sum():
+        return below, values[inside], within
+    return 0.0, values, weights
 
 
 def mse(y_true, y_pred, *, sample_weight=None, multioutput="uniform_average"):

@@ -3,7 +3,7 @@ import numpy as np
 
 from cdl.metrics.inputs import weights_for
 from cdl.metrics.metric import added
-from cdl.metrics.regression import OfNumbers, blocks, numbers, over_outputs
+from cdl.metrics.regression import OfNumbers, blocks, finite, numbers, over_outputs
 
 __all__ = ["R2", "ExplainedVariance", "explained_variance", "r2"]
 
@@ -23,8 +23,10 @@ class OfVariances(OfNumbers):
         state = 0, 0.0, 0.0, 0.0, 0.0
         for t, p, w in blocks(y_true, y_pred, weights):
             weight = float(len(t) if w is None else w.sum())
-            means, squares = zip(*(_moments(values, w, weight or 1.0) for values in (t, t - p)), strict=True)
-            state = self._joined(state, (len(t), weight, np.stack(means), np.stack(squares), 0.0))
+            parts = _moments(t, w, weight or 1.0), self._errors(t - p, w, weight or 1.0)
+            means, squares = map(np.array, zip(*parts, strict=True))
+            state = self._joined(state, (len(t), weight, means, squares, 0.0))
+        finite(state[3], y_true, y_pred, self.name)
         return state
 
     def _joined(self, one, other):
@@ -36,16 +38,15 @@ class OfVariances(OfNumbers):
         return one[0] + other[0], weight, one[2] + apart * (other[1] / weight), *squares
 
     def _value(self, state):
-        samples, weight, means, squares, rest = state
+        samples, weight, _, squares, rest = state
         if not weight:
             raise ValueError(f"{self.name}: all sample weights are 0")
         whole, left = squares + rest
-        left = self._left(left, means[1], weight)
         values = np.where(whole == 0, np.where(left == 0, 1.0, 0.0), 1 - left / np.where(whole == 0, 1, whole))
         return over_outputs(values, self.multioutput, whole) if samples > 1 else float("nan")
 
-    def _left(self, squares, mean, weight):
-        raise NotImplementedError(f"{type(self).__name__} must define what is left")
+    def _errors(self, errors, w, weight):
+        raise NotImplementedError(f"{type(self).__name__} must define the mean and the squares about it of errors")
 
 
 def _moments(values, w, weight):
@@ -54,8 +55,13 @@ def _moments(values, w, weight):
     values = values - first
     mean = (values if w is None else w * values).sum(axis=0) / weight
     values -= mean
-    values *= values if w is None else w * values
-    return first + mean, values.sum(axis=0)
+    return first + mean, _squares(values, w)
+
+
+def _squares(values, w):
+    """The weighted sum of squares; the values are lost."""
+    np.multiply(values, values, out=values)
+    return (values if w is None else np.multiply(w, values, out=values)).sum(axis=0)
 
 
 class R2(OfVariances):
@@ -63,8 +69,8 @@ class R2(OfVariances):
 
     name = "r2"
 
-    def _left(self, squares, mean, weight):
-        return squares + weight * mean * mean
+    def _errors(self, errors, w, weight):
+        return np.zeros(errors.shape[1:]), _squares(errors, w)
 
 
 class ExplainedVariance(OfVariances):
@@ -72,8 +78,8 @@ class ExplainedVariance(OfVariances):
 
     name = "explained_variance"
 
-    def _left(self, squares, mean, weight):
-        return squares
+    def _errors(self, errors, w, weight):
+        return _moments(errors, w, weight)
 
 
 def r2(y_true, y_pred, *, sample_weight=None, multioutput="uniform_average"):
