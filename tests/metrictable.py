@@ -23,9 +23,9 @@ class Row:
 
 def samples(kind, n, rng, weighted=True):
     """y_true, y_pred and weights of a kind; scores have ties, some weights are 0."""
-    weights = rng.integers(0, 4, n) * rng.choice([0.25, 1.0, 1.7], n) if weighted else None
+    weights = rng.integers(0, 4, n) * rng.choice([0.25, 1.0, 1.75], n) if weighted else None
     if weighted:
-        weights[:6] = 1.3        # the classes below all weigh something
+        weights[:6] = 1.25       # the classes below all weigh something
     first = np.arange(n)
     if kind in ("labels", "texts"):
         t, p = rng.choice([-2, 0, 1, 5, 9], n), rng.choice([-2, 0, 1, 5, 7], n)
@@ -134,7 +134,8 @@ def against_rest(of, average):
 
 def micro(of):
     """All columns as one."""
-    return lambda t, s, w: of([a == c for a in t for c in range(3)], sum(s, []), [v for v in w for _ in range(3)])
+    return lambda t, s, w: of([a == c for a in t for c in range(3)], [x for row in s for x in row],
+                              [v for v in w for _ in range(3)])
 
 
 def pairs(average):

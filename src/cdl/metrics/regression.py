@@ -11,6 +11,7 @@ __all__ = ["MAE", "MAPE", "MSE", "RMSE", "MaxError", "MedianAbsoluteError", "mae
 
 # Values looked at in one go: their float64 copies and differences stay within the second-level cache.
 _BLOCK = 1 << 15
+_ROUNDING = 1e-12        # of a sum of weights, in whatever order they are added
 
 
 def numbers(y_true, y_pred, who):
@@ -185,8 +186,8 @@ def _weighted_median(values, weights):
     below, values, weights = _around(half, values, weights)
     order = np.argsort(values)
     shares = below + np.cumsum(weights[order])
-    place = min(int(np.searchsorted(shares, half)), len(order) - 1)
-    if shares[place] - half > np.finfo(np.float64).eps or place + 1 == len(order):
+    place = min(int(np.searchsorted(shares, half * (1 - _ROUNDING))), len(order) - 1)
+    if shares[place] > half * (1 + _ROUNDING) or place + 1 == len(order):
         return values[order[place]]
     return (values[order[place]] + values[order[place + 1]]) / 2
 
@@ -204,7 +205,7 @@ def _around(half, values, weights):
     low, high = values[::step][order[np.searchsorted(shares, np.array([0.45, 0.55]) * shares[-1])]]
     inside = (values >= low) & (values <= high)
     below, within = (weights * (values < low)).sum(), weights[inside]
-    if below < half * (1 - 1e-9) and half * (1 + 1e-9) < below + within.sum():
+    if below < half * (1 - 2 * _ROUNDING) and half * (1 + 2 * _ROUNDING) < below + within.sum():
         return below, values[inside], within
     return 0.0, values, weights
 
