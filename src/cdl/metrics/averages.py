@@ -111,12 +111,12 @@ class FBeta(ClassShare):
 
     pattern = re.compile(r"f(\d+(?:\.\d+)?)")
 
-    def __init__(self, beta, **options):
+    def __init__(self, beta, *, average="binary", pos_label=1, labels=None, zero_division=0.0, threshold=0.5):
         self.beta = number(beta, "fbeta", "beta")
         if not 0 <= self.beta:
             raise ValueError(f"fbeta: beta must be 0 or more, got {beta!r}")
         self.title = f"f{self.beta:g}"
-        super().__init__(**options)
+        super().__init__(average=average, pos_label=pos_label, labels=labels, zero_division=zero_division, threshold=threshold)
 
     def _parts(self, true, predicted, hits, whole):
         if np.isinf(self.beta):
@@ -128,8 +128,9 @@ class FBeta(ClassShare):
 class F1(FBeta):
     """Streaming `f1`."""
 
-    def __init__(self, **options):
-        super().__init__(1.0, **options)
+    def __init__(self, *, average="binary", pos_label=1, labels=None, zero_division=0.0, threshold=0.5):
+        super().__init__(1.0, average=average, pos_label=pos_label, labels=labels, zero_division=zero_division,
+                         threshold=threshold)
 
 
 def precision(y_true, y_pred, *, sample_weight=None, average="binary", pos_label=1, labels=None, zero_division=0.0,

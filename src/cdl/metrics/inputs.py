@@ -1,7 +1,7 @@
 """What all metrics ask of their arguments: arrays of one length, numbers without NaN, weights, labels."""
 import numpy as np
 
-__all__ = ["arrays", "columns_of", "decided", "hottest", "in_range", "integers", "no_nan", "weights_for"]
+__all__ = ["arrays", "columns_of", "decided", "hottest", "in_range", "integers", "no_nan", "scored", "weights_for"]
 
 
 def arrays(y_true, y_pred, who):
@@ -61,13 +61,14 @@ def decided(y_true, y_pred, who, threshold=0.5):
     labels without that axis, one-hot rows.
     """
     y_true, y_pred = arrays(y_true, y_pred, who)
-    if y_pred.ndim > 1 and y_pred.shape[-1] == 1:       # a column: one value a sample
+    column = y_pred.ndim > 1 and y_pred.shape[-1] == 1
+    if column:      # one value a sample
         y_pred = y_pred[..., 0]
         y_true = y_true[..., 0] if y_true.ndim > 1 and y_true.shape[-1] == 1 else y_true
     if y_true.shape == y_pred.shape:
         if y_pred.dtype.kind != "f":
             return integers(y_true, who, "y_true"), y_pred
-        if y_pred.ndim == 1:
+        if y_pred.ndim == 1 or column:
             return _thresholded(y_true, y_pred, who, threshold)
         return hottest(y_true, who), no_nan(y_pred, who, "y_pred").argmax(-1)
     if y_true.shape == y_pred.shape[:-1] and y_pred.dtype.kind in "fiub":
@@ -88,6 +89,22 @@ def in_range(labels, classes, who):
         raise IndexError(f"{who}: the label {least if least < 0 else most} is none of the {classes} columns of y_pred, which "
                          f"are numbered from 0 to {classes - 1}")
     return labels
+
+
+def scored(y_true, y_pred, who):
+    """Labels, flat, the scores of each, (N, C), C = 1 for scores of one class, and the shape that the labels had."""
+    y_true, y_pred = arrays(y_true, y_pred, who)
+    if y_pred.dtype.kind not in "fiub":
+        raise TypeError(f"{who}: y_pred must hold scores, got dtype {y_pred.dtype}")
+    if y_pred.ndim == 1 or y_pred.shape[-1] == 1:
+        y_pred = y_pred.reshape(*y_pred.shape[:max(1, y_pred.ndim - 1)], 1)
+        y_true = y_true[..., 0] if y_true.ndim > 1 and y_true.shape[-1] == 1 else y_true
+    elif y_true.shape == y_pred.shape:
+        y_true = hottest(y_true, who)
+    if y_true.shape != y_pred.shape[:-1]:
+        raise ValueError(f"{who}: expected y_pred of shape {(*y_true.shape, 'C')}, or for two classes {y_true.shape}; got "
+                         f"{y_pred.shape if y_pred.shape[-1] > 1 else y_pred.shape[:-1]}")
+    return y_true.reshape(-1), no_nan(y_pred, who, "y_pred").reshape(-1, y_pred.shape[-1]), y_true.shape
 
 
 def columns_of(y_true, columns, labels, who):

@@ -75,8 +75,7 @@ class Metric:
         raise NotImplementedError(f"{type(self).__name__} must define the figure of a state")
 
     def _options(self):
-        given = inspect.signature(type(self)).parameters
-        return {name: value for name, value in vars(self).items() if name in given}
+        return {name: vars(self)[name] for name in inspect.signature(type(self)).parameters if name in vars(self)}
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._options().items())})"

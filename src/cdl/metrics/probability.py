@@ -1,7 +1,7 @@
 """How good predicted probabilities are."""
 import numpy as np
 
-from cdl.metrics.inputs import arrays, columns_of, hottest, no_nan, weights_for
+from cdl.metrics.inputs import arrays, columns_of, no_nan, scored, weights_for
 from cdl.metrics.metric import MeanMetric, added
 
 __all__ = ["Brier", "LogLoss", "Perplexity", "brier", "calibration_curve", "log_loss", "perplexity"]
@@ -26,9 +26,13 @@ def as_probabilities(scores, from_logits, who):
     return scores
 
 
-def _check_range(scores, who):
+def _check_floating(scores, who):
     if scores.dtype.kind != "f":
         raise TypeError(f"{who}: y_pred must hold floating probabilities or logits, got dtype {scores.dtype}")
+
+
+def _check_range(scores, who):
+    _check_floating(scores, who)
     least, most = no_nan(scores, who, "y_pred").min(), scores.max()
     if not (least >= 0 and most <= 1 + 1e-6):
         raise ValueError(f"{who}: y_pred holds {least if least < 0 else most}, which is no probability; for logits give "
@@ -42,9 +46,14 @@ class ProbabilityMetric(MeanMetric):
         self.labels, self.from_logits = None if labels is None else list(labels), bool(from_logits)
 
     def _sums(self, y_true, y_pred, sample_weight):
-        labels, y_pred, shape = self._prepared(*arrays(y_true, y_pred, self.name))
+        labels, y_pred, shape = scored(y_true, y_pred, self.name)
         weights = weights_for(sample_weight, shape, self.name)
-        y_pred = no_nan(y_pred, self.name, "y_pred") if self.from_logits else as_probabilities(y_pred, False, self.name)
+        _check_floating(y_pred, self.name)
+        if y_pred.shape[1] == 1:
+            labels, y_pred = self._second(labels), y_pred[:, 0]
+        else:
+            labels = columns_of(labels, y_pred.shape[1], self.labels, self.name)
+        y_pred = y_pred if self.from_logits else as_probabilities(y_pred, False, self.name)
         step, total = max(1, _BLOCK // (y_pred.shape[1] if y_pred.ndim > 1 else 1)), (0.0, 0.0)
         for start in range(0, len(labels), step):
             part = slice(start, start + step)
@@ -52,24 +61,7 @@ class ProbabilityMetric(MeanMetric):
             total = added(total, (float((cost if weights is None else cost * weights[part]).sum()), 0.0))
         return sum(total), float(len(labels) if weights is None else weights.sum())
 
-    def _prepared(self, y_true, y_pred):
-        """Columns (N,) and scores (N, C), or of two classes which is true (N,) and scores (N,); the shape of the labels."""
-        if y_pred.ndim > 1 and y_pred.shape[-1] == 1:
-            y_pred = y_pred[..., 0]
-            y_true = y_true[..., 0] if y_true.ndim > 1 and y_true.shape[-1] == 1 else y_true
-        if y_pred.dtype.kind != "f":
-            raise TypeError(f"{self.name}: y_pred must hold floating probabilities or logits, got dtype {y_pred.dtype}")
-        if y_true.shape == y_pred.shape and y_pred.ndim > 1:
-            y_true = hottest(y_true, self.name)
-        labels, classes = y_true.reshape(-1), y_pred.shape[-1]
-        if y_true.shape == y_pred.shape:
-            return self._two(labels), y_pred, y_true.shape
-        if y_true.shape == y_pred.shape[:-1]:
-            return columns_of(labels, classes, self.labels, self.name), y_pred.reshape(-1, classes), y_true.shape
-        raise ValueError(f"{self.name}: expected y_pred of shape {(*y_true.shape, 'C')}, or for two classes {y_true.shape}; "
-                         f"got {y_pred.shape}")
-
-    def _two(self, y_true):
+    def _second(self, y_true):
         """Whether each sample is of the second class."""
         if self.labels is not None:
             return columns_of(y_true, 2, self.labels, self.name).astype(bool)

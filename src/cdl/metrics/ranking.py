@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 
 from cdl.extras import nearest
-from cdl.metrics.inputs import arrays, columns_of, no_nan, weights_for
+from cdl.metrics.inputs import columns_of, scored, weights_for
 from cdl.metrics.kept import KeptMetric
 from cdl.metrics.probability import as_probabilities
 
@@ -17,13 +17,8 @@ class Ranking(KeptMetric):
     averages = ()
 
     def _keep(self, y_true, y_pred, sample_weight):
-        y_true, y_pred = arrays(y_true, y_pred, self.name)
-        y_pred = no_nan(y_pred.reshape(len(y_pred), -1), self.name, "y_pred")
-        if y_pred.dtype.kind not in "fiub":
-            raise TypeError(f"{self.name}: y_pred must hold scores, got dtype {y_pred.dtype}")
-        if y_true.ndim > 1:
-            y_true = y_true[:, 0] if y_true.shape[1:] == (1,) else _of_one_hot(y_true, y_pred, self.name)
-        return y_true, y_pred, weights_for(sample_weight, y_true.shape, self.name)
+        y_true, scores, shape = scored(y_true, y_pred, self.name)
+        return y_true, scores, weights_for(sample_weight, shape, self.name)
 
     def _check_average(self, average):
         if average not in self.averages:
@@ -31,22 +26,18 @@ class Ranking(KeptMetric):
                              f"{average!r}{nearest(average, [one for one in self.averages if one])}")
         self.average, self.is_number = average, average is not None
 
-    def _binary(self, y_true, scores):
-        """Which samples are of the positive class, where there is one column of scores; None where there are more."""
-        if scores.shape[1] > 1 and not (scores.shape[1] == 2 and self.labels is None and _are_two(y_true)):
+    def _two(self, y_true, scores):
+        """Which samples are of the positive class, and its scores; None where there are more than two classes."""
+        if scores.shape[1] == 1:
+            return positives(y_true, self.pos_label, self.name), scores[:, 0]
+        if scores.shape[1] > 2:
             return None
-        return positives(y_true, self.pos_label, self.name)
-
-
-def _are_two(y_true):
-    return y_true.dtype.kind not in "iub" or y_true.max() <= 1
-
-
-def _of_one_hot(y_true, scores, who):
-    if y_true.shape != scores.shape or not ((y_true == 0) | (y_true == 1)).all() or (y_true.sum(axis=1) != 1).any():
-        raise ValueError(f"{who}: y_true must hold labels (N,) or one-hot rows of y_pred's shape {scores.shape}, got shape "
-                         f"{y_true.shape}")
-    return y_true.argmax(axis=1)
+        classes = self.labels or ([0, 1] if y_true.dtype.kind in "iufb" else sorted(set(y_true.tolist())))
+        codes = columns_of(y_true, 2, classes, self.name)
+        if self.pos_label is not None and self.pos_label not in classes:
+            _refuse_classes(classes, self.name, self.pos_label)
+        place = 1 if self.pos_label is None else classes.index(self.pos_label)
+        return codes == place, scores[:, place]
 
 
 def positives(y_true, pos_label, who):
@@ -57,28 +48,28 @@ def positives(y_true, pos_label, who):
         least, most = y_true.min(), y_true.max()
         hits = y_true == most
         if least == most or not (hits | (y_true == least)).all():
-            _refuse_classes(np.unique(y_true), who)
+            _refuse_classes(np.unique(y_true).tolist(), who)
         return hits
-    classes = np.unique(y_true) if y_true.dtype.kind in "iuf" else np.array(sorted(set(y_true.tolist())))
+    classes = np.unique(y_true).tolist() if y_true.dtype.kind in "iuf" else sorted(set(y_true.tolist()))
     if pos_label is None and len(classes) == 2:
         pos_label = classes[1]
-    if pos_label is None or len(classes) < 2 or pos_label not in classes.tolist():
+    if pos_label is None or len(classes) < 2 or pos_label not in classes:
         _refuse_classes(classes, who, pos_label)
     return np.asarray(y_true == pos_label, bool)
 
 
 def _refuse_classes(classes, who, pos_label=None):
     if len(classes) == 1:
-        raise ValueError(f"{who}: only one class is in y_true, {classes.tolist()[0]!r}; it takes samples of both to order them")
+        raise ValueError(f"{who}: only one class is in y_true, {classes[0]!r}; it takes samples of both to order them")
     if pos_label is not None:
-        raise ValueError(f"{who}: pos_label={pos_label!r} is none of the labels {', '.join(map(repr, classes.tolist()[:9]))}")
+        raise ValueError(f"{who}: pos_label={pos_label!r} is none of the labels {', '.join(map(repr, classes[:9]))}")
     raise ValueError(f"{who}: there are {len(classes)} classes in y_true; scores of one class take two, or a pos_label; "
                      "of more, y_pred needs a column for each")
 
 
 def counts_at_thresholds(positive, scores, weights=None):
     """At each different score, from the highest: the weight of positives and of others scored as high, and the score."""
-    order = np.argsort(-scores)
+    order = np.argsort(-scores) if scores.dtype.kind == "f" else np.argsort(scores)[::-1]
     scores, positive = scores[order], positive[order]
     ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))
     pick = (lambda counts: counts) if len(ends) == len(scores) else (lambda counts: counts[ends])
@@ -124,11 +115,10 @@ class ROCAUC(Ranking):
         self.labels = None if labels is None else list(labels)
 
     def _figure(self, y_true, scores, weights):
-        positive = self._binary(y_true, scores)
-        if positive is not None:
-            one = scores[:, 1] - scores[:, 0] if self.from_logits and scores.shape[1] == 2 else scores[:, -1]
-            return _refuse_nan(_area(positive, one, weights), self.name)
-        scores = as_probabilities(scores, self.from_logits, self.name)
+        if scores.shape[1] > 2 or (scores.shape[1] == 2 and self.from_logits):
+            scores = as_probabilities(scores, self.from_logits, self.name)
+        if two := self._two(y_true, scores):
+            return _refuse_nan(_area(*two, weights), self.name)
         y_true = columns_of(y_true, scores.shape[1], self.labels, self.name)
         pick = _one_against_one if self.multi_class == "ovo" else one_against_rest
         return pick(_area, y_true, scores, weights, self.average, self.name)
@@ -136,7 +126,7 @@ class ROCAUC(Ranking):
 
 def _refuse_nan(area, who):
     if area != area:
-        raise ValueError(f"{who}: only samples of one class have a weight above 0")
+        raise ValueError(f"{who}: only one class is in y_true, or has a weight above 0; it takes samples of both to order them")
     return area
 
 
@@ -180,9 +170,8 @@ class AveragePrecision(Ranking):
         self.labels, self.pos_label = None if labels is None else list(labels), pos_label
 
     def _figure(self, y_true, scores, weights):
-        positive = self._binary(y_true, scores)
-        if positive is not None:
-            return _refuse_nan(_precision_area(positive, scores[:, -1], weights), self.name)
+        if two := self._two(y_true, scores):
+            return _refuse_nan(_precision_area(*two, weights), self.name)
         y_true = columns_of(y_true, scores.shape[1], self.labels, self.name)
         return one_against_rest(_precision_area, y_true, scores, weights, self.average, self.name)
 
@@ -303,9 +292,10 @@ def _curve(y_true, y_pred, sample_weight, pos_label, who):
     metric = AveragePrecision(pos_label=pos_label)
     metric.name = who
     y_true, scores, weights = metric._keep(y_true, y_pred, sample_weight)
-    if scores.shape[1] > 2:
+    two = metric._two(y_true, scores)
+    if two is None:
         raise ValueError(f"{who}: expected scores of one class, (N,), got {scores.shape[1]} columns")
-    counts = counts_at_thresholds(positives(y_true, pos_label, who), scores[:, -1], weights)
+    counts = counts_at_thresholds(*two, weights)
     if not counts[0][-1] or not counts[1][-1]:
         _refuse_nan(float("nan"), who)
     return counts

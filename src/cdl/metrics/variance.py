@@ -11,8 +11,9 @@ __all__ = ["R2", "ExplainedVariance", "explained_variance", "r2"]
 class OfVariances(OfNumbers):
     """1 - (what errors are left) / (the variance of y_true).
 
-    The state is (samples, weight, means, sums of squares about them, what rounding lost of these), of y_true and of the
-    errors. Parts are joined by the formula of Chan, Golub and LeVeque, 1979, which never subtracts large sums.
+    The state is (samples, weight, first values, means beyond these, sums of squares about the means, what rounding lost of
+    them), of y_true and of the errors. Parts are joined by the formula of Chan, Golub and LeVeque, 1979, which never
+    subtracts large sums; means count from a first value, so that they lose nothing where all values are far from 0.
     """
 
     averages = ("uniform_average", "raw_values", "variance_weighted")
@@ -20,25 +21,24 @@ class OfVariances(OfNumbers):
     def _batch(self, y_true, y_pred, sample_weight):
         y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
         weights = weights_for(sample_weight, rows, self.name)
-        state = 0, 0.0, 0.0, 0.0, 0.0
+        state = 0, 0.0, 0.0, 0.0, 0.0, 0.0
         for t, p, w in blocks(y_true, y_pred, weights):
             weight = float(len(t) if w is None else w.sum())
             parts = _moments(t, w, weight or 1.0), self._errors(t - p, w, weight or 1.0)
-            means, squares = map(np.array, zip(*parts, strict=True))
-            state = self._joined(state, (len(t), weight, means, squares, 0.0))
-        finite(state[3], y_true, y_pred, self.name)
+            state = self._joined(state, (len(t), weight, *map(np.array, zip(*parts, strict=True)), 0.0))
+        finite(state[4], y_true, y_pred, self.name)
         return state
 
     def _joined(self, one, other):
         weight = one[1] + other[1]
         if not (one[1] and other[1]):       # samples without weight have no mean
             return one[0] + other[0], *(one if one[1] else other)[1:]
-        apart = other[2] - one[2]
-        squares = added(added(one[3:], other[3:]), (apart * apart * (one[1] * other[1] / weight), 0.0))
-        return one[0] + other[0], weight, one[2] + apart * (other[1] / weight), *squares
+        apart = (other[2] - one[2]) + other[3] - one[3]
+        squares = added(added(one[4:], other[4:]), (apart * apart * (one[1] * other[1] / weight), 0.0))
+        return one[0] + other[0], weight, one[2], one[3] + apart * (other[1] / weight), *squares
 
     def _value(self, state):
-        samples, weight, _, squares, rest = state
+        samples, weight, _, _, squares, rest = state
         if not weight:
             raise ValueError(f"{self.name}: all sample weights are 0")
         whole, left = squares + rest
@@ -50,12 +50,12 @@ class OfVariances(OfNumbers):
 
 
 def _moments(values, w, weight):
-    """The mean, and the weighted sum of squares about it; of equal values the value itself and 0, whatever the rounding."""
+    """The first value, how far the mean is beyond it, and the weighted sum of squares about the mean: 0 of equal values."""
     first = values[0]
     values = values - first
     mean = (values if w is None else w * values).sum(axis=0) / weight
     values -= mean
-    return first + mean, _squares(values, w)
+    return first, mean, _squares(values, w)
 
 
 def _squares(values, w):
@@ -70,7 +70,8 @@ class R2(OfVariances):
     name = "r2"
 
     def _errors(self, errors, w, weight):
-        return np.zeros(errors.shape[1:]), _squares(errors, w)
+        about = np.zeros(errors.shape[1:])      # 0 instead of the mean
+        return about, about, _squares(errors, w)
 
 
 class ExplainedVariance(OfVariances):
