@@ -69,6 +69,11 @@ def _refuse_classes(classes, who, pos_label=None):
 
 def counts_at_thresholds(positive, scores, weights=None):
     """At each different score, from the highest: the weight of positives and of others scored as high, and the score."""
+    if weights is not None and not weights.all():       # a sample that weighs nothing is no threshold
+        there = weights > 0
+        if not there.any():
+            return np.zeros(1), np.zeros(1), scores[:1]
+        positive, scores, weights = positive[there], scores[there], weights[there]
     order = np.argsort(-scores) if scores.dtype.kind == "f" else np.argsort(scores)[::-1]
     scores, positive = scores[order], positive[order]
     ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))

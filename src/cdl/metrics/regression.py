@@ -31,6 +31,10 @@ def numbers(y_true, y_pred, who):
     return y_true.reshape(shape), y_pred.reshape(shape), rows
 
 
+# What is infinite or NaN is told below, in words, or is the figure.
+quiet = np.errstate(over="ignore", invalid="ignore")
+
+
 def finite(figures, y_true, y_pred, who):
     """The figures, if they are numbers: only where they are not, NaN is looked for, which costs a pass over all samples."""
     if np.isnan(figures).any():
@@ -79,6 +83,7 @@ class OfNumbers(Metric):
 class MeanError(OfNumbers, MeanMetric):
     """The mean of what each error costs."""
 
+    @quiet
     def _sums(self, y_true, y_pred, sample_weight):
         y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
         weights = weights_for(sample_weight, rows, self.name)
@@ -137,6 +142,7 @@ class MaxError(Metric):
 
     name = "max_error"
 
+    @quiet
     def _batch(self, y_true, y_pred, sample_weight):
         y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
         weights = weights_for(sample_weight, rows, self.name)
@@ -159,6 +165,7 @@ class MedianAbsoluteError(OfNumbers, KeptMetric):
 
     name = "median_absolute_error"
 
+    @quiet
     def _keep(self, y_true, y_pred, sample_weight):
         y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
         errors = np.empty(y_true.shape)

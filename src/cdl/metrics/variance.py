@@ -3,7 +3,7 @@ import numpy as np
 
 from cdl.metrics.inputs import weights_for
 from cdl.metrics.metric import added
-from cdl.metrics.regression import OfNumbers, blocks, finite, numbers, over_outputs
+from cdl.metrics.regression import OfNumbers, blocks, finite, numbers, over_outputs, quiet
 
 __all__ = ["R2", "ExplainedVariance", "explained_variance", "r2"]
 
@@ -18,6 +18,7 @@ class OfVariances(OfNumbers):
 
     averages = ("uniform_average", "raw_values", "variance_weighted")
 
+    @quiet
     def _batch(self, y_true, y_pred, sample_weight):
         y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
         weights = weights_for(sample_weight, rows, self.name)
