@@ -72,6 +72,17 @@ def test_a_team_of_two_shares_the_work():
 
 
 @openmp
+def test_a_team_grows_with_the_regions_that_follow():
+    """On machines of many processors a first region of two tasks once held every later one to two threads."""
+    code = """if 1:
+        from cdl._core import threads
+        for n in (2, 3, 6):
+            print(sorted(set(threads._selftest(100, 500.0, n, stall=500)["owners"])))
+    """
+    assert run(code).splitlines() == ["[0, 1]", "[0, 1, 2]", "[0, 1, 2, 3, 4, 5]"]
+
+
+@openmp
 def test_a_smaller_region_keeps_the_idle_members_out():
     threads.set_num_threads(4)
     threads._selftest(400, 500.0)

@@ -205,14 +205,17 @@ cdef int team_for(int wanted) noexcept nogil:
     libgomp ends the threads that a smaller team leaves over and starts them again for the next larger one, some 20 µs
     for each. So a team stays as large as it was while that many threads are allowed; who is not wanted has no tasks.
     """
+    cdef int started
     if me.allowed == 0:
         me.allowed = MOST_THREADS
     if me.team < 1:
         me.team = 1
     wanted = max(min(wanted, me.allowed), min(me.team, me.most))
     if wanted > me.team:
-        me.allowed = me.team + cdl_startable(wanted - me.team)
-        wanted = min(wanted, me.allowed)
+        started = cdl_startable(wanted - me.team)
+        if started < wanted - me.team:
+            me.allowed = me.team + started      # no more than that, ever; one that was granted all may grow further
+            wanted = me.allowed
     return wanted
 
 
