@@ -244,6 +244,9 @@ def test_names():
     assert not m.metric_of("log_loss", "fit", cdl.losses.binary_cross_entropy).from_logits
     for given, kind in ((m.f1, m.F1), (m.F1, m.F1), (m.accuracy, m.Accuracy), (np.mean, None)):
         assert kind is None or type(m.metric_of(given)) is kind
+    ways = {name: m.larger_is_better(name) for name in ("accuracy", "val_roc_auc", "val_mse", "perplexity", "log_loss", "loss")}
+    assert ways == dict(zip(ways, (True, True, False, False, False, None), strict=True))
+    assert [make.larger_is_better for make in (m.R2, m.MaxError, m.MedianAbsoluteError, m.Brier)] == [True, False, False, False]
     own = m.F1(average="macro")
     assert m.metric_of(own) is own and own.name == "f1_macro" and repr(own).startswith("F1(average='macro', pos_label=1")
     own.name = "mine"

@@ -66,6 +66,8 @@ def test_weights_that_are_all_0(f):
     (lambda: m.accuracy([0, 2], [0.2, 0.3]), ValueError, "beside probabilities .* the labels 0 and 1"),
     (lambda: m.accuracy([0.5, 1], [0, 1]), TypeError, "y_true must hold labels, whole numbers or texts, got fractions"),
     (lambda: m.accuracy([[0, 1]], [[0, 1, 1]]), ValueError, r"got y_pred of shape \(1, 3\)"),
+    (lambda: m.accuracy([1, 2], ["a", "b"]), TypeError, "accuracy: labels must be all numbers or all texts; got dtypes int64"),
+    (lambda: m.f1(np.array(["a", 1], object), [1, 2]), TypeError, "labels must be all numbers or all texts; got dtypes object"),
     (lambda: m.f1(["a", "b"], [1, 2]), TypeError, "labels must be all numbers or all texts; got dtypes <U1 and int64"),
     (lambda: m.accuracy([[1, 1], [0, 1]], [[0.5, 0.5], [0.1, 0.9]]), ValueError, "must be one-hot.* binary_accuracy"),
     (lambda: m.accuracy([[np.nan, 1]], [[0.5, 0.5]]), ValueError, "y_true holds NaN"),

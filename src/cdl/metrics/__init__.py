@@ -7,6 +7,7 @@ from .agreement import *
 from .averages import *
 from .confusion import *
 from .correct import *
+from .lookup import larger_is_better as larger_is_better
 from .lookup import metric_of as metric_of
 from .lookup import metrics_for as metrics_for
 from .metric import Metric as Metric

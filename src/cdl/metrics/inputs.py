@@ -67,6 +67,8 @@ def decided(y_true, y_pred, who, threshold=0.5):
         y_true = y_true[..., 0] if y_true.ndim > 1 and y_true.shape[-1] == 1 else y_true
     if y_true.shape == y_pred.shape:
         if y_pred.dtype.kind != "f":
+            if (y_true.dtype.kind in "US") != (y_pred.dtype.kind in "US") and "O" not in (y_true.dtype.kind, y_pred.dtype.kind):
+                raise TypeError(f"{who}: labels must be all numbers or all texts; got dtypes {y_true.dtype} and {y_pred.dtype}")
             return integers(y_true, who, "y_true"), y_pred
         if y_pred.ndim == 1 or column:
             return _thresholded(y_true, y_pred, who, threshold)

@@ -9,7 +9,7 @@ from cdl.extras import nearest
 from cdl.metrics import agreement, averages, confusion, correct, probability, ranking, regression, variance
 from cdl.metrics.metric import MeanMetric
 
-__all__ = ["METRICS", "metric_of", "metrics_for"]
+__all__ = ["METRICS", "larger_is_better", "metric_of", "metrics_for"]
 
 # The plain function of each metric, and its streaming class.
 METRICS = {
@@ -83,6 +83,20 @@ def metric_of(metric, who="metric_of", loss=None):
     if not getattr(made, "is_number", True):
         raise TypeError(f"{who}: the result of {made!r} is no single number")
     return made
+
+
+def larger_is_better(name):
+    """Whether more is better of the figure that the history calls so; None if it is no metric's. "val_" is left out.
+
+    Examples
+    --------
+    >>> larger_is_better("val_f1_macro"), larger_is_better("rmse"), larger_is_better("val_loss")
+    (True, False, None)
+    """
+    try:
+        return metric_of(name.removeprefix("val_")).larger_is_better
+    except ValueError:
+        return None
 
 
 def _named(name, who, loss):

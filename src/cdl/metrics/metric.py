@@ -25,7 +25,8 @@ class Metric:
     """
 
     name = "metric"
-    is_number = True        # whether the result is one number, as the history needs it
+    is_number = True            # whether the result is one number, as the history needs it
+    larger_is_better = True
     _state = None
 
     def update(self, y_true, y_pred, sample_weight=None):

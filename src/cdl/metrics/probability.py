@@ -21,9 +21,14 @@ def as_probabilities(scores, from_logits, who):
         scores /= scores.sum(axis=-1, keepdims=True)
         return scores
     _check_range(scores, who)
-    if scores.ndim > 1 and not abs(scores @ np.ones(scores.shape[-1], scores.dtype) - 1).max() <= _SUM_SLACK:
+    if scores.ndim > 1 and not _adds_up(scores):
         raise ValueError(f"{who}: rows of y_pred must be probabilities, of sum 1; for logits give from_logits=True")
     return scores
+
+
+def _adds_up(rows):
+    of = np.ones(rows.shape[-1], np.result_type(rows.dtype, np.float32))       # a product adds up rows sooner than sum does
+    return abs(rows @ of - 1).max() <= _SUM_SLACK
 
 
 def _check_floating(scores, who):
@@ -41,6 +46,8 @@ def _check_range(scores, who):
 
 class ProbabilityMetric(MeanMetric):
     """A mean over samples of what their probabilities, or logits, cost."""
+
+    larger_is_better = False
 
     def __init__(self, *, labels=None, from_logits=False):
         self.labels, self.from_logits = None if labels is None else list(labels), bool(from_logits)

@@ -83,6 +83,8 @@ class OfNumbers(Metric):
 class MeanError(OfNumbers, MeanMetric):
     """The mean of what each error costs."""
 
+    larger_is_better = False
+
     @quiet
     def _sums(self, y_true, y_pred, sample_weight):
         y_true, y_pred, rows = numbers(y_true, y_pred, self.name)
@@ -140,6 +142,7 @@ class MAPE(MeanError):
 class MaxError(Metric):
     """Streaming `max_error`."""
 
+    larger_is_better = False
     name = "max_error"
 
     @quiet
@@ -163,6 +166,7 @@ class MaxError(Metric):
 class MedianAbsoluteError(OfNumbers, KeptMetric):
     """Streaming `median_absolute_error`; it keeps all errors."""
 
+    larger_is_better = False
     name = "median_absolute_error"
 
     @quiet
