@@ -1,7 +1,7 @@
 """How far predictions agree with the labels beyond chance."""
 import numpy as np
 
-from cdl.metrics.tables import CountsMetric, TableMetric
+from cdl.metrics.labels import CountsMetric, TableMetric
 
 __all__ = ["BalancedAccuracy", "CohenKappa", "Matthews", "balanced_accuracy", "cohen_kappa", "matthews"]
 

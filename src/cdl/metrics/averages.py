@@ -5,8 +5,7 @@ import numpy as np
 
 from cdl._core.check import number
 from cdl.extras import nearest
-from cdl.metrics.labels import spread
-from cdl.metrics.tables import CountsMetric
+from cdl.metrics.labels import CountsMetric, spread
 
 __all__ = ["F1", "FBeta", "Precision", "Recall", "Specificity", "f1", "fbeta", "precision", "recall", "specificity"]
 

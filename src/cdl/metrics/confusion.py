@@ -4,8 +4,7 @@ import numpy as np
 from cdl._core.check import number, positive_integer
 from cdl.extras import nearest
 from cdl.metrics.averages import averaged, shares
-from cdl.metrics.labels import spread
-from cdl.metrics.tables import CountsMetric, TableMetric
+from cdl.metrics.labels import CountsMetric, TableMetric, spread
 
 __all__ = ["ClassificationReport", "ConfusionMatrix", "classification_report", "confusion_matrix"]
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from cdl.extras import nearest
 from cdl.metrics.inputs import columns_of, scored, weights_for
-from cdl.metrics.kept import KeptMetric
+from cdl.metrics.metric import KeptMetric
 from cdl.metrics.probability import as_probabilities
 
 __all__ = ["ROCAUC", "AveragePrecision", "average_precision", "precision_recall_curve", "roc_auc", "roc_curve"]

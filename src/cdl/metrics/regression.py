@@ -3,8 +3,7 @@ import numpy as np
 
 from cdl.extras import nearest
 from cdl.metrics.inputs import arrays, no_nan, weights_for
-from cdl.metrics.kept import KeptMetric
-from cdl.metrics.metric import MeanMetric, Metric, added
+from cdl.metrics.metric import KeptMetric, MeanMetric, Metric, added
 
 __all__ = ["MAE", "MAPE", "MSE", "RMSE", "MaxError", "MedianAbsoluteError", "mae", "mape", "max_error", "median_absolute_error",
            "mse", "rmse"]
