@@ -100,7 +100,7 @@ class LogLoss(ProbabilityMetric):
             if self.from_logits:
                 return np.logaddexp(0.0, np.where(labels, -values, values))
             own = np.where(labels, values, 1 - values)
-        least = np.finfo(y_pred.dtype).eps
+        least = float(np.finfo(y_pred.dtype).eps)
         return -np.log(np.clip(own, least, 1 - least))
 
 
