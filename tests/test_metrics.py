@@ -91,7 +91,8 @@ def test_probabilities_of_two_classes_are_compared_with_the_threshold(make):
     logits = np.log(p / (1 - p))
     for threshold in (0.5, 0.3):
         wanted = make()(t, (p > threshold).astype(int))
-        for true, given in ((t, p), (t, p[:, None]), (t[:, None], p[:, None]), (t.astype(bool), p), (t.astype(float), p)):
+        for true, given in ((t, p), (t, p[:, None]), (t[:, None], p[:, None]), (t[:, None], p), (t.astype(bool), p),
+                                 (t.astype(float), p), (t.reshape(6, 10), p.reshape(6, 10)[..., None])):
             assert make(threshold=threshold)(true, given) == wanted
     assert make(threshold=0)(t, logits) == make()(t, p)
 
@@ -100,7 +101,8 @@ def test_probabilities_of_two_classes_are_compared_with_the_threshold(make):
 def test_scores_come_in_many_forms(make):
     t, p = HALF
     wanted = make()(t, p)
-    for true, given in ((t, cdl.Tensor(p)), (t, p[:, None]), (t[:, None], p[:, None]), (t, np.stack([1 - p, p], 1)),
+    for true, given in ((t, cdl.Tensor(p)), (t, p[:, None]), (t[:, None], p[:, None]), (t[:, None], p),
+                        (t, np.stack([1 - p, p], 1)),
                         (np.eye(2)[t], np.stack([1 - p, p], 1)), (t.reshape(6, 10), p.reshape(6, 10)[..., None]),
                         (np.array(["no", "yes"])[t], p), (t.astype(bool), p)):
         close(make()(true, given), wanted)
@@ -264,3 +266,32 @@ def test_the_figure_of_a_function_is_the_mean_by_weight():
     metric.update(np.zeros(2), np.array([1.0, 3.0])).update(np.zeros(1), np.array([6.0]))
     assert metric.result() == 4
     assert metric.reset().update(np.zeros(2), np.ones(2), [1, 2]).update(np.zeros(1), np.full(1, 5.0), [1]).result() == 2
+
+
+def test_a_training_and_an_evaluation_measure_what_the_functions_do():
+    """By name they take the outputs as the loss does: logits of a cross-entropy, probabilities of a binary one."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((300, 5)).astype(np.float32), rng.integers(0, 3, 300)
+    model = cdl.Sequential([cdl.Dense(3, in_features=5, rng=0)])
+    logits, w = model.predict(x), rng.random(300).astype(np.float32)
+    got = model.evaluate(x, y, loss="cross_entropy", batch_size=64, sample_weight=w, metrics=[
+        "f1_macro", "perplexity", "roc_auc", "top_2_accuracy", "log_loss", m.BalancedAccuracy()])
+    logits_told = dict(from_logits=True, sample_weight=w)
+    close(got["f1_macro"], m.f1(y, logits, average="macro", sample_weight=w))
+    close(got["perplexity"], m.perplexity(y, logits, **logits_told), 1e-6)      # batches of another size round otherwise
+    close(got["roc_auc"], m.roc_auc(y, logits, **logits_told), 1e-6)
+    close(got["log_loss"], got["loss"], 1e-6)
+    close(got["top_2_accuracy"], m.top_k_accuracy(y, logits, k=2, sample_weight=w))
+    close(got["balanced_accuracy"], m.balanced_accuracy(y, logits, sample_weight=w))
+    two = cdl.Sequential([cdl.Dense(1, "sigmoid", in_features=5, rng=0)])
+    t = (y[:, None] > 0).astype(np.float32)
+    history = two.fit(x, t, loss="binary_cross_entropy", epochs=2, metrics=["precision", "auc", "brier"], progress=False,
+                      validation_data=(x, t))
+    shares = two.predict(x)
+    close(history["val_precision"][-1], m.precision(t, shares))
+    close(history["val_auc"][-1], m.roc_auc(t, shares), 1e-6)
+    close(history["val_brier"][-1], m.brier(t, shares), 1e-6)
+    numbers = cdl.Sequential([cdl.Dense(2, in_features=5, rng=0)])
+    figures = numbers.evaluate(x, x[:, :2], loss="mse", metrics=["r2", "mae", m.MSE], batch_size=7)
+    close(figures["r2"], m.r2(x[:, :2], numbers.predict(x)), 1e-6)
+    close(figures["mse"], figures["loss"], 1e-6)

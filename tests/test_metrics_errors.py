@@ -69,7 +69,7 @@ def test_weights_that_are_all_0(f):
     (lambda: m.accuracy([1, 2], ["a", "b"]), TypeError, "accuracy: labels must be all numbers or all texts; got dtypes int64"),
     (lambda: m.f1(np.array(["a", 1], object), [1, 2]), TypeError, "labels must be all numbers or all texts; got dtypes object"),
     (lambda: m.f1(["a", "b"], [1, 2]), TypeError, "labels must be all numbers or all texts; got dtypes <U1 and int64"),
-    (lambda: m.accuracy([[1, 1], [0, 1]], [[0.5, 0.5], [0.1, 0.9]]), ValueError, "must be one-hot.* binary_accuracy"),
+    (lambda: m.accuracy([[1, 1], [0, 1]], [[0.5, 0.5], [0.1, 0.9]]), ValueError, r"one-hot.* give y_pred\[\.\.\., None\]"),
     (lambda: m.accuracy([[np.nan, 1]], [[0.5, 0.5]]), ValueError, "y_true holds NaN"),
     (lambda: m.top_k_accuracy([0, 1], SHARES[:2], k=3), ValueError, "of 3 classes every one is among the 3 best; choose a"),
     (lambda: m.top_k_accuracy([0, 1], SHARES[:2], k=0), ValueError, "k must be a positive integer, got 0"),

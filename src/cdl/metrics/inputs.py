@@ -64,7 +64,7 @@ def decided(y_true, y_pred, who, threshold=0.5):
     column = y_pred.ndim > 1 and y_pred.shape[-1] == 1
     if column:      # one value a sample
         y_pred = y_pred[..., 0]
-        y_true = y_true[..., 0] if y_true.ndim > 1 and y_true.shape[-1] == 1 else y_true
+    y_true = _without_column(y_true, y_pred.shape)
     if y_true.shape == y_pred.shape:
         if y_pred.dtype.kind != "f":
             if (y_true.dtype.kind in "US") != (y_pred.dtype.kind in "US") and "O" not in (y_true.dtype.kind, y_pred.dtype.kind):
@@ -79,6 +79,10 @@ def decided(y_true, y_pred, who, threshold=0.5):
         return hottest(y_true, who), integers(y_pred, who, "y_pred")
     raise ValueError(f"{who}: expected y_pred with labels of y_true's shape {y_true.shape}, or scores with one axis more, or "
                      f"one-hot rows in y_true; got y_pred of shape {y_pred.shape}")
+
+
+def _without_column(y_true, shape):
+    return y_true[..., 0] if y_true.shape == (*shape, 1) else y_true
 
 
 def in_range(labels, classes, who):
@@ -100,7 +104,7 @@ def scored(y_true, y_pred, who):
         raise TypeError(f"{who}: y_pred must hold scores, got dtype {y_pred.dtype}")
     if y_pred.ndim == 1 or y_pred.shape[-1] == 1:
         y_pred = y_pred.reshape(*y_pred.shape[:max(1, y_pred.ndim - 1)], 1)
-        y_true = y_true[..., 0] if y_true.ndim > 1 and y_true.shape[-1] == 1 else y_true
+        y_true = _without_column(y_true, y_pred.shape[:-1])
     elif y_true.shape == y_pred.shape:
         y_true = hottest(y_true, who)
     if y_true.shape != y_pred.shape[:-1]:
@@ -128,7 +132,8 @@ def hottest(rows, who):
     """The place of the 1 in each one-hot row (of the largest share, for soft labels)."""
     rows = no_nan(rows, who, "y_true")
     if rows.dtype.kind not in "fiub" or abs(rows.sum(-1) - 1.0).max() > 1e-3:
-        raise ValueError(f"{who}: rows of y_true must be one-hot, of sum 1; for samples of several labels see binary_accuracy")
+        raise ValueError(f"{who}: rows of y_true must be one-hot, of sum 1; where a sample has several labels with a "
+                         "probability each, give y_pred[..., None]")
     return rows.argmax(-1)
 
 
