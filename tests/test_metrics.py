@@ -134,9 +134,9 @@ def test_float32_counts_in_float64():
 
 
 def test_a_mean_of_equal_values_is_that_value_after_many_batches():
-    """A running sum of 0.1 is wrong in the eleventh place after a million; what rounding loses is kept beside it."""
+    """A running sum of 0.1 is wrong in the thirteenth place soon; what rounding loses is kept beside it."""
     metric, r2 = m.MAE(), m.R2()
-    for i in range(100_000):
+    for i in range(20_000):
         metric.update(np.zeros(1), np.full(1, 0.1))
         if i < 2000:
             r2.update([1e9 + i % 7], [1e9 + i % 7 + 0.5])

@@ -20,7 +20,10 @@ def encoded(y_true, y_pred, who):
         if most - least < 4 * len(y_true) + 1024 and abs(least) < 2**62 and most < 2**62:
             codes = (y.astype(np.int64, copy=False) for y in (y_true, y_pred))
             return np.arange(least, most + 1), *(y - least if least else y for y in codes)
-    # A dictionary finds a place sooner than a sort of texts, or of numbers far apart, does.
+        if np.result_type(y_true, y_pred).kind in "iu":     # not so of signed and unsigned ones of 8 bytes
+            classes = np.union1d(np.unique(y_true), np.unique(y_pred))
+            return classes, np.searchsorted(classes, y_true), np.searchsorted(classes, y_pred)
+    # A dictionary finds the places of texts in half the time of np.unique.
     true, predicted = y_true.tolist(), y_pred.tolist()
     try:
         classes = sorted(set(true) | set(predicted))

@@ -24,9 +24,9 @@ class OfVariances(OfNumbers):
         weights = weights_for(sample_weight, rows, self.name)
         state = 0, 0.0, 0.0, 0.0, 0.0, 0.0
         for t, p, w in blocks(y_true, y_pred, weights):
-            weight = float(len(t) if w is None else w.sum())
+            weight = float(t.shape[-1] if w is None else w.sum())
             parts = _moments(t, w, weight or 1.0), self._errors(t - p, w, weight or 1.0)
-            state = self._joined(state, (len(t), weight, *map(np.array, zip(*parts, strict=True)), 0.0))
+            state = self._joined(state, (t.shape[-1], weight, *map(np.array, zip(*parts, strict=True)), 0.0))
         finite(state[4], y_true, y_pred, self.name)
         return state
 
@@ -52,17 +52,17 @@ class OfVariances(OfNumbers):
 
 def _moments(values, w, weight):
     """The first value, how far the mean is beyond it, and the weighted sum of squares about the mean: 0 of equal values."""
-    first = values[0]
+    first = values[..., :1]
     values = values - first
-    mean = (values if w is None else w * values).sum(axis=0) / weight
-    values -= mean
-    return first, mean, _squares(values, w)
+    mean = (values if w is None else w * values).sum(axis=-1) / weight
+    values -= mean[..., None]
+    return first[..., 0], mean, _squares(values, w)
 
 
 def _squares(values, w):
     """The weighted sum of squares; the values are lost."""
     np.multiply(values, values, out=values)
-    return (values if w is None else np.multiply(w, values, out=values)).sum(axis=0)
+    return (values if w is None else np.multiply(w, values, out=values)).sum(axis=-1)
 
 
 class R2(OfVariances):
@@ -71,7 +71,7 @@ class R2(OfVariances):
     name = "r2"
 
     def _errors(self, errors, w, weight):
-        about = np.zeros(errors.shape[1:])      # 0 instead of the mean
+        about = np.zeros(errors.shape[:-1])      # 0 instead of the mean
         return about, about, _squares(errors, w)
 
 
