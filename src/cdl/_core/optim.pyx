@@ -10,8 +10,9 @@ from libc.string cimport memset
 
 from cdl._core.copy cimport assign, contiguous, copy_of
 from cdl._core.gate cimport as_any, as_float
-from cdl._core.kernels cimport K, cdl_update, update_t
+from cdl._core.kernels cimport BINARY_MULTIPLY, K, cdl_update, update_t
 from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.reduce cimport SQUARES
 from cdl._core.tensor cimport F32, F64, ITEMSIZE, Tensor, fill_like, new_tensor, root_of, same_dims, shape_of, view_of
 from cdl._core.threads cimport run_tasks
 
@@ -21,6 +22,7 @@ from cdl._core.check import number
 
 include "optim_pass.pxi"
 include "optim_group.pxi"
+include "optim_after.pxi"
 
 cdef class Fused:
     """The parameters of an optimizer in their groups, their state, and the pass over them.
