@@ -140,6 +140,7 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
                 batches.shuffle(reorder)
             with Progress(samples, label=f"epoch {training.epoch + 1}/{epochs}", enabled=progress) as bar:
                 figures = _epoch(training, batches, metrics, augment, penalty, bar)
+                training.call("on_measure_begin", model)
                 if held_out:
                     seen = _measured(model, held_out, loss, metrics)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
@@ -160,6 +161,7 @@ def _end_epoch(training, figures):
     for callback in training.callbacks:
         if callback(training.model, training.epoch, figures) is True:
             training.stop()
+    training.call("on_measure_end", training.model)
     training.optimizer.next_epoch()
     training.epoch += 1
     training.call("on_epoch_end", training)
