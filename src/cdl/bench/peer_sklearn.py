@@ -1,8 +1,9 @@
-"""scikit-learn: its MLPClassifier, and how it prepares data."""
+"""scikit-learn: its MLPClassifier, its metrics, and how it prepares data."""
 
 import warnings
 
 import sklearn
+from sklearn import metrics
 from sklearn.neural_network import MLPClassifier
 
 from . import reference
@@ -15,6 +16,7 @@ from .data_sklearn import standard_fit as standard_fit
 from .data_sklearn import standard_transform as standard_transform
 from .data_sklearn import stratified as stratified
 from .data_sklearn import table as table
+from .rows import METRICS
 
 
 def start(threads):
@@ -42,3 +44,10 @@ def digits(d):
         ).fit(d.x, d.y)
 
     return fit, lambda: [fit().score(d.x_test, d.y_test)]
+
+
+def metric(d):
+    """The function of sklearn.metrics."""
+    f = getattr(metrics, METRICS[d.title][2])
+    weights = {} if d.weights is None else {"sample_weight": d.weights}
+    return lambda: f(d.t, d.p, **d.options, **weights), lambda: [f(d.t, d.p, **d.options, **weights)]

@@ -102,7 +102,7 @@ def extremes(rows):
 def standardised(rows, shift, divisor, dtype):
     """(rows − shift) / divisor for each row of (N, F), a new array: in one pass where that is as exact."""
     exact = dtype == np.float64 or (_fits(np.divide, divisor) and bool(
-        (abs(shift - shift.astype(np.float32)) <= divisor * 2.0**-25).all()))     # half an ulp of a result of 1
+        (abs(shift - shift.astype(np.float32)) <= divisor * 2.0**-24).all()))     # half an ulp of a result of 1
     if not (exact and rows.size and rows.dtype == dtype and dtype in (np.float32, np.float64)):
         return rescale(rows, [(np.subtract, shift), (np.divide, divisor)], dtype)
     return scale(np.require(rows, dtype, "CA")[None, None], shift, divisor)[0, 0]
