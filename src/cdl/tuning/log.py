@@ -54,6 +54,8 @@ class Log:
         self._file = open(path, "a+b", buffering=0)
         try:
             _lock(self._file, path)
+            for half in self._folder.glob(".cdl-*.tmp"):        # what kill -9 left of a file that was being written
+                half.unlink()
             self._entries = self._read(path, json.loads(json.dumps(_FORMAT | header)))
         except BaseException:
             self._file.close()
@@ -82,7 +84,8 @@ class Log:
         for i, line in enumerate(lines[1:], 2):
             entry = _parsed(line, path, i)
             try:
-                entries[entry["trial"], entry["until"]] = entry["parameters"], entry["outcome"]
+                step = entry["trial"], entry["until"]
+                entries[step] = entry["parameters"], entry["outcome"]
             except KeyError as error:
                 raise FileFormatError(f"{path}: line {i} has no {error}") from None
         return entries
@@ -95,8 +98,8 @@ class Log:
         """The outcome of an earlier search for this step of this trial, or None."""
         parameters, outcome = self._entries.get((trial.number, until), (None, None))
         if outcome is not None and parameters != plain(trial.parameters):
-            raise ValueError(f"tune: {self._folder / _NAME}: trial {trial.number} had the parameters {parameters}, now they are "
-                             f"{plain(trial.parameters)}; take another folder")
+            raise ValueError(f"tune: {self._folder / _NAME}: trial {trial.number} had the parameters {parameters}, now they "
+                             f"are {plain(trial.parameters)}; take another folder")
         return outcome
 
     def add(self, trial, until, outcome, best):

@@ -75,7 +75,7 @@ class Halving(Listed):
         for trial in ranked[kept:]:
             if trial.state == "unfinished":
                 trial.state = "stopped"
-        self._arrived = [one for one in ranked[:kept] if one.state == "finished"]     # its patience ended it: it stays in the race
+        self._arrived = [one for one in ranked[:kept] if one.state == "finished"]     # ended by patience: still in the race
         self._on, self._rung = [one for one in ranked[:kept] if one.state == "unfinished"], self._rung + 1
         self._expected = len(self._on) + len(self._arrived)
 

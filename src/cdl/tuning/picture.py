@@ -43,8 +43,8 @@ def _colours(trials):
 def _parameters(pyplot, result, trials):
     """A panel for each parameter: every trial's value over it."""
     names = result.names()
-    across = min(len(names), _ACROSS)
-    down = -(-len(names) // across)
+    down = -(-len(names) // _ACROSS)
+    across = -(-len(names) // down)         # five are three and two, not four and one
     figure, panels = pyplot.subplots(down, across, sharey=True, squeeze=False, layout="constrained",
                                      figsize=(1 + 2.7 * across, 0.6 + 2.9 * down))
     rng = np.random.default_rng(0)
@@ -141,7 +141,7 @@ class _Scale:
         numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
         self.labels = None
         if numeric and len(set(values)) > _STRAIGHT and (domain is None or domain.values is None):
-            self.log = min(values) > 0 and max(values) / min(values) >= 30
+            self.log = domain is not None and domain.kind == "log_range"
             self.ends = min(values), max(values)
         else:
             tried = {_label(value): value for value in values}

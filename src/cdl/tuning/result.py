@@ -122,8 +122,8 @@ class TuningResult:
                 model.fit(x, y, sample_weight=weights, epochs=best.epochs, progress=False, **options)
                 return model
             if best.number not in self._weights:
-                raise ValueError(f"tune: trial {best.number} has no weights, as the search was interrupted before its end; call "
-                                 "tune again with the same folder")
+                raise ValueError(f"tune: trial {best.number} has no weights, as the search was interrupted before its end; "
+                                 "call tune again with the same folder")
             model.ensure_built(plan.train.first()[0] if hasattr(plan.train, "first") else plan.train[0])
         model.load_state_dict(self._weights[best.number])
         return model
@@ -142,8 +142,9 @@ class TuningResult:
         return None if self._plan is None else self._plan.space
 
     def names(self):
-        """The parameters that some trial has, in order."""
-        return list(dict.fromkeys(name for trial in self.trials for name in trial.parameters))
+        """The parameters that some trial has, in the order of the space."""
+        found = dict.fromkeys(name for trial in self.trials for name in trial.parameters)
+        return [name for name in self.space.domains if name in found] if self.space is not None else list(found)
 
     def table(self, most=None):
         """The trials as text, the best first, at most so many."""

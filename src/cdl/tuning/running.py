@@ -64,8 +64,8 @@ class Plan:
         _check_options(own, "build returned the option")
         twice = sorted(set(own) & set(trained)) or (["lr"] if "optimizer" in own and {"lr", "decay"} & set(trained) else [])
         if twice:
-            raise BuildError(f"tune: {twice[0]!r} comes from the space and build returned an optimizer or options too; let build "
-                             f"take {twice[0]!r}, or return the model alone")
+            raise BuildError(f"tune: {twice[0]!r} comes from the space and build returned an optimizer or options too; let "
+                             f"build take {twice[0]!r}, or return the model alone")
         options = self.options | own
         optimizer = trained.pop("optimizer", options.get("optimizer", "adam"))
         options["optimizer"] = _optimizer(optimizer, trained.pop("lr", None), trained.pop("decay", "constant"))
