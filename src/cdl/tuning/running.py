@@ -136,6 +136,34 @@ class _Segment(Callback):
             training.stop()
 
 
+class _Best(EarlyStopping):
+    """Early stopping that keeps the best weights for the search, and looks for the parameters once, not at every best epoch:
+    of a trial of 15 ms that was 0.6.
+    """
+
+    weights = _known = None
+
+    def __call__(self, model, epoch, figures):
+        """Compare, and keep the weights if the epoch is the best."""
+        self._known = self._known or _Known(model)
+        return super().__call__(self._known, epoch, figures)
+
+    def on_fit_end(self, model):
+        """Have the weights ready."""
+        self.weights, self._state = self._state, None
+
+
+class _Known:
+    """The parameters and buffers of a model, found once."""
+
+    def __init__(self, model):
+        self._tensors = [(path, tensor) for path, _, _, tensor in model.tensor_places()]
+
+    def state_dict(self):
+        """Copies, as the model's `state_dict` gives them."""
+        return {path: tensor.numpy().copy() for path, tensor in self._tensors}
+
+
 def advance(plan, number, parameters, until, before=None):
     """Train a trial up to the epoch `until`, from what an earlier call gave as "folds", and say how it went.
 
@@ -167,7 +195,7 @@ def _advance_fold(plan, number, parameters, until, part, before):
     with seeded(plan.seed_of(number, fold)):
         model, options = plan.made(number, parameters)
         callbacks = options.pop("callbacks", ())
-        keeper = EarlyStopping(plan.metric, patience=plan.patience or plan.epochs + 1, mode=plan.mode)
+        keeper = _Best(plan.metric, patience=plan.patience or plan.epochs + 1, mode=plan.mode)
         segment = _Segment(before and before["state"], until, plan)
         options["callbacks"] = [segment, keeper, *([callbacks] if callable(callbacks) else callbacks)]
         if options.get("augment") is not None:
@@ -184,7 +212,7 @@ def _advance_fold(plan, number, parameters, until, part, before):
         raise KeyboardInterrupt
     if keeper.best is None:
         raise FloatingPointError(f"{plan.metric} was NaN in every epoch")
-    weights = model.state_dict() if plan.folds is None and segment.state is None else None
+    weights = keeper.weights if plan.folds is None and segment.state is None else None
     return {"state": segment.state, "best": keeper.best, "history": dict(history), "weights": weights}
 
 
