@@ -15,6 +15,17 @@ import cdl
 from cdl import tuning
 
 
+def interrupting(after):
+    """A callback that is as Ctrl-C in the epoch of this number, all trials counted together."""
+    calls = []
+
+    def interrupt(model, epoch, figures):
+        calls.append(epoch)
+        if len(calls) == after:
+            raise KeyboardInterrupt
+    return [interrupt]
+
+
 # --- workers ----------------------------------------------------------------------------------------------------------
 @forks
 @pytest.mark.parametrize("options", [dict(), dict(method="halving", trials=9, epochs=9), dict(folds=3),
@@ -93,14 +104,7 @@ def test_all_trials_failing(workers):
 
 
 def test_ctrl_c_in_this_process():
-    calls = []
-
-    def interrupt(model, epoch, figures):
-        calls.append(epoch)
-        if len(calls) == 5:
-            raise KeyboardInterrupt
-
-    result = tune(callbacks=[interrupt])
+    result = tune(callbacks=interrupting(5))
     assert result.interrupted and [t.state for t in result.trials] == ["finished", "unfinished"]
     assert result.best.number == 0 and result.model().predict(X[:1]).shape == (1, 10)
 
@@ -206,17 +210,20 @@ def test_a_line_that_was_cut_off_is_done_again(tmp_path, cut):
 
 def test_a_lost_state_is_trained_again(tmp_path):
     options = dict(folder=tmp_path, method="halving", trials=9, epochs=9)
-    calls = []
-
-    def interrupt(model, epoch, figures):
-        calls.append(epoch)
-        if len(calls) == 12:
-            raise KeyboardInterrupt
-
-    assert tune(callbacks=[interrupt], **options).interrupted
+    assert tune(callbacks=interrupting(12), **options).interrupted
     for path in tmp_path.glob("trial-*-at-*"):
         path.unlink()
     assert facts(tune(callbacks=[lambda *_: None], **options)) == facts(tune(method="halving", trials=9, epochs=9))
+
+
+@pytest.mark.parametrize("method", ["halving", "asha"])
+@pytest.mark.parametrize("after", [2, 11, 19])
+def test_halving_goes_on_after_an_interrupt(tmp_path, method, after):
+    options = dict(method=method, trials=9, epochs=9)
+    assert tune(callbacks=interrupting(after), folder=tmp_path, **options).interrupted
+    again = tune(callbacks=interrupting(0), folder=tmp_path, **options)
+    assert facts(again) == facts(tune(**options)) and not again.interrupted
+    np.testing.assert_array_equal(again.model().predict(X), tune(**options).model().predict(X))
 
 
 @pytest.mark.parametrize("changed, words", [
@@ -293,6 +300,9 @@ def test_pictures(tmp_path):
     assert all(t.curve in drawn for t in result.trials)
     ax = matplotlib.pyplot.subplots()[1]
     assert result.plot("parallel", ax=ax) is ax.figure
+    wide = tune(space={"lr": [0.01, 5000.0]}, optimizer="sgd", method="grid", metric="val_loss")
+    assert wide.plot().axes[0].get_yscale() == wide.plot("curves").axes[0].get_yscale() == "log"
+    assert wide.plot("parallel") is not None
     figure.savefig(tmp_path / "a.png")
     matplotlib.pyplot.close("all")
     with pytest.raises(ValueError, match="unknown kind 'curve'; did you mean 'curves'"):
@@ -357,6 +367,13 @@ def test_optuna_is_missed_in_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ImportError, match=r"method='optuna' needs optuna, which is not installed: pip install 'cdl\[tune\]'"):
         tune(method="optuna")
+
+
+def test_an_interrupt_is_told_to_the_study():
+    optuna = pytest.importorskip("optuna")
+    study = optuna.create_study(direction="maximize", pruner=optuna.pruners.NopPruner())
+    assert tune(study=study, callbacks=interrupting(5)).interrupted
+    assert [t.state.name for t in study.trials] == ["COMPLETE", "FAIL"]
 
 
 def test_studies_that_do_not_fit():

@@ -65,6 +65,8 @@ def _parameters(pyplot, result, trials):
         scale.ticks(panel)
     for panel in panels.flat[len(names):]:
         panel.set_visible(False)
+    if _wide([trial.value for trial in trials]):
+        panels[0, 0].set_yscale("log")
     for row in panels:
         row[0].set_ylabel(result.metric)
     figure.suptitle(_title(result, trials), fontsize="medium")
@@ -82,6 +84,8 @@ def _curves(result, trials, ax):
             ax.plot(epochs[-1], trial.curve[-1], "o", color=colour, markersize=4, zorder=3)
     if any(trial.state == "stopped" for trial in trials):
         ax.plot([], [], "o-", color="grey", markersize=4, linewidth=1.2, label="stopped there")
+    if _wide([value for trial in trials for value in trial.curve]):
+        ax.set_yscale("log")
     _tidy(ax)
     ax.set_xlabel("epoch")
     ax.set_ylabel(result.metric)
@@ -95,13 +99,14 @@ def _parallel(result, trials, ax):
     names = result.names()
     scales = [_Scale(result, name) for name in names]
     values = np.array([trial.value for trial in trials])
-    spread = float(np.ptp(values)) or 1.0
+    places = np.log(values) if _wide(values) else values
+    spread = float(np.ptp(places)) or 1.0
     rng = np.random.default_rng(0)
-    for trial, colour in zip(trials, _colours(trials), strict=True):
+    for trial, colour, place in zip(trials, _colours(trials), places, strict=True):
         best = trial is trials[-1]
         heights = [scale.share(trial.parameters[name], rng) if name in trial.parameters else math.nan
                    for name, scale in zip(names, scales, strict=True)]
-        x, y = _smooth([*heights, (trial.value - values.min()) / spread])
+        x, y = _smooth([*heights, (place - places.min()) / spread])
         ax.plot(x, y, color="crimson" if best else colour, linewidth=2.6 if best else 1.3, alpha=1 if best else 0.75,
                 zorder=4 if best else 3)
     for i, scale in enumerate(scales):
@@ -120,6 +125,13 @@ def _parallel(result, trials, ax):
     ax.set_xlim(-0.1, len(names) + 0.35)
     ax.spines[:].set_visible(False)
     ax.set_title(_title(result, trials), fontsize="medium")
+
+
+def _wide(values):
+    """Whether values are so far apart, as losses are where some trials diverge, that only their logarithms can be seen."""
+    values = np.asarray(values)
+    values = values[np.isfinite(values)]
+    return bool(values.size and values.min() > 0 and values.max() >= 100 * values.min())
 
 
 def _smooth(heights):

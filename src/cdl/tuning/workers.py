@@ -1,4 +1,5 @@
 """Where trials run: in this process, or in several others, which may die without ending the search."""
+import contextlib
 import multiprocessing
 import os
 import pickle
@@ -103,7 +104,8 @@ class Workers:
         plan = self._plan if forked else _Mapped(self._plan, self._folder.name)
         process = self._context.Process(target=_work, args=(plan, theirs, others if forked else [], self._threads),
                                         name="cdl.tune", daemon=True)
-        process.start()
+        with _undisturbed():
+            process.start()
         theirs.close()
         return process, ours
 
@@ -134,6 +136,19 @@ class Workers:
             _ended(worker)
         if self._folder is not None:
             self._folder.cleanup()
+
+
+@contextlib.contextmanager
+def _undisturbed():
+    """No Ctrl-C comes while a process begins; the mask is its heritage, so that it is not met before it ignores Ctrl-C."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ended(worker):
