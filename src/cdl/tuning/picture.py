@@ -9,8 +9,8 @@ from cdl.tuning.space import plain
 __all__ = ["draw"]
 
 KINDS = ("parameters", "curves", "parallel")
-# Panels side by side; so many choices have their names written straight, more are turned.
-_ACROSS, _STRAIGHT = 4, 4
+# Panels side by side; letters that fit below one of them, longer names are turned; numbers up to so many stand evenly.
+_ACROSS, _STRAIGHT, _FEW = 4, 26, 4
 # Colours from the worst to the best; the lightest yellow would vanish on white.
 _COLOURS, _LIGHTEST = "viridis", 0.93
 
@@ -65,7 +65,7 @@ def _parameters(pyplot, result, trials):
         scale.ticks(panel)
     for panel in panels.flat[len(names):]:
         panel.set_visible(False)
-    if _wide([trial.value for trial in trials]):
+    if _wide(result, [trial.value for trial in trials]):
         panels[0, 0].set_yscale("log")
     for row in panels:
         row[0].set_ylabel(result.metric)
@@ -84,7 +84,7 @@ def _curves(result, trials, ax):
             ax.plot(epochs[-1], trial.curve[-1], "o", color=colour, markersize=4, zorder=3)
     if any(trial.state == "stopped" for trial in trials):
         ax.plot([], [], "o-", color="grey", markersize=4, linewidth=1.2, label="stopped there")
-    if _wide([value for trial in trials for value in trial.curve]):
+    if _wide(result, [value for trial in trials for value in trial.curve]):
         ax.set_yscale("log")
     _tidy(ax)
     ax.set_xlabel("epoch")
@@ -99,7 +99,7 @@ def _parallel(result, trials, ax):
     names = result.names()
     scales = [_Scale(result, name) for name in names]
     values = np.array([trial.value for trial in trials])
-    places = np.log(values) if _wide(values) else values
+    places = np.log(values) if _wide(result, values) else values
     spread = float(np.ptp(places)) or 1.0
     rng = np.random.default_rng(0)
     for trial, colour, place in zip(trials, _colours(trials), places, strict=True):
@@ -127,11 +127,11 @@ def _parallel(result, trials, ax):
     ax.set_title(_title(result, trials), fontsize="medium")
 
 
-def _wide(values):
-    """Whether values are so far apart, as losses are where some trials diverge, that only their logarithms can be seen."""
+def _wide(result, values):
+    """Whether values are losses so far apart that the good ones, which matter, would all lie on the axis."""
     values = np.asarray(values)
     values = values[np.isfinite(values)]
-    return bool(values.size and values.min() > 0 and values.max() >= 100 * values.min())
+    return bool(result.mode == "min" and values.size and values.min() > 0 and values.max() >= 10 * values.min())
 
 
 def _smooth(heights):
@@ -152,7 +152,7 @@ class _Scale:
         domain = result.space.domains.get(name) if result.space is not None else None
         numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
         self.labels = None
-        if numeric and len(set(values)) > _STRAIGHT and (domain is None or domain.values is None):
+        if numeric and len(set(values)) > _FEW and (domain is None or domain.values is None):
             self.log = domain is not None and domain.kind == "log_range"
             self.ends = min(values), max(values)
         else:
@@ -186,7 +186,7 @@ class _Scale:
         if self.log:
             panel.set_xscale("log")
         elif self.labels is not None:
-            turned = len(self.labels) > _STRAIGHT or max(map(len, self.labels)) * len(self.labels) > 26
+            turned = max(map(len, self.labels)) * len(self.labels) > _STRAIGHT
             panel.set_xticks(range(len(self.labels)), self.labels, **(dict(rotation=30, ha="right") if turned else {}))
             panel.set_xlim(-0.5, len(self.labels) - 0.5)
 
