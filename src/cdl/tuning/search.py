@@ -78,7 +78,8 @@ def tune(build, space, data, *, method="random", trials=None, epochs=10, metric=
         Processes that train, -1 for as many as there are threads; each has its share of the threads. 1: this process does.
     start : {"fork", "spawn"}, optional
         How they come to be. A fork has the data without a copy and takes any build; it is the default on Linux.
-        Where programs are not forked, `build` must be a function of a module, and arrays go through files that are mapped.
+        Where programs are not forked, `build` must be a function of a module, arrays go through files that are mapped, and
+        the program calls tune below ``if __name__ == "__main__":``.
     folder : path, optional
         Where every step is kept, in the lines of ``trials.jsonl``, with the weights of the best trial and the states of
         those that wait. Called again it goes on there, also after kill -9, also with more trials of a grid, random or

@@ -107,6 +107,14 @@ class Workers:
         with _undisturbed():
             process.start()
         theirs.close()
+        if not forked:
+            try:
+                ours.recv()         # that it has begun
+            except EOFError:
+                _ended((process, ours))
+                raise ValueError("tune: a worker that was spawned ended before it began (what it said stands above); such a "
+                                 "worker runs the program's file first, so what is not a definition there belongs below "
+                                 "`if __name__ == '__main__':`") from None
         return process, ours
 
     def wait(self):
@@ -206,7 +214,9 @@ def _work(plan, connection, others, threads):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in others:        # ends of the search's that the fork copied: they would keep the pipes open after its death
         other.close()
-    plan = plan.plan() if isinstance(plan, _Mapped) else plan
+    if isinstance(plan, _Mapped):
+        plan = plan.plan()
+        connection.send("begun")
     set_num_threads(threads)
     while True:
         try:
