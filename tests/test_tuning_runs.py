@@ -50,7 +50,8 @@ def test_spawned_workers():
 def test_spawned_workers_of_a_program_that_would_start_itself_again(tmp_path):
     program = tmp_path / "program.py"
     program.write_text("import cdl\nbuild = cdl.tuning.DenseNetwork(10)\n"
-                       "cdl.tune(build, {'lr': [0.1, 0.2]}, cdl.load_digits(), loss='cross_entropy', workers=2, start='spawn')\n")
+                       "cdl.tune(build, {'lr': [0.1, 0.2]}, cdl.load_digits(), loss='cross_entropy', workers=2,"
+                       "start='spawn')\n")
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=100)
     assert done.returncode == 1 and "belongs below `if __name__ == '__main__':`" in done.stderr.splitlines()[-1]
 
