@@ -265,6 +265,13 @@ def test_damaged_logs(tmp_path):
         assert log.read_bytes() == content
 
 
+@pytest.mark.parametrize("options", [dict(workers=0), dict(start="thread"), dict(method="gred"), dict(space={}), dict(seed=-1)])
+def test_what_is_refused_leaves_no_folder(tmp_path, options):
+    with pytest.raises(ValueError, match="tune: "):
+        tune(folder=tmp_path / "search", **options)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs locks of files")
 def test_two_searches_in_one_folder(tmp_path):
     def nested(hidden):

@@ -82,6 +82,19 @@ class TuningResult:
     interrupted : bool
         Whether Ctrl-C ended the search.
     study : optuna.Study or None
+
+    Examples
+    --------
+    >>> import cdl
+    >>> result = cdl.tune(cdl.tuning.DenseNetwork(10), {"lr": [0.01, 0.0001]}, cdl.load_digits(), method="grid", epochs=1,
+    ...                   loss="cross_entropy", progress=False)
+    >>> print(str(result).splitlines()[0])
+    2 finished; val_loss, less is better
+    >>> print(result.table(1))
+    trial      lr  val_loss  epochs  seconds
+        0    0.01    0...         1     0...
+    … and 1 more
+    >>> result.to_csv("tried.csv")
     """
 
     def __init__(self, trials, metric, mode, *, plan=None, weights=None, interrupted=False, study=None):

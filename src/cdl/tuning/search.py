@@ -15,6 +15,7 @@ from cdl.train.samples import checked
 from cdl.train.weights import weights_of
 from cdl.tuning.log import Log, NoLog
 from cdl.tuning.methods import Asha, Halving, Listed, rungs
+from cdl.tuning.networks import default_space
 from cdl.tuning.optuna_study import Study
 from cdl.tuning.result import TuningResult
 from cdl.tuning.running import FIT_OPTIONS, TRAINED, Plan
@@ -135,8 +136,8 @@ def tune(build, space, data, *, method="random", trials=None, epochs=10, metric=
         raise ValueError(f"tune: seed must be an integer of 0 or more, got {seed!r}")
     _check_options(options)
     train, held, rows = _data(data, validation_data, validation_split, folds, seed)
+    workers, start = _processes(workers), start_method(start)
     if space is None:
-        from cdl.tuning.networks import default_space
         space = default_space(int(np.prod((train.first() if isinstance(train, Loader) else train)[0].shape[1:])))
     space = Space(space)
     metric = ("val_loss" if held is not None or rows is not None else "loss") if metric is None else metric
@@ -148,7 +149,7 @@ def tune(build, space, data, *, method="random", trials=None, epochs=10, metric=
     chosen, count = _method(method, space, trials, plan, factor, min_epochs, study)
     log = NoLog() if folder is None else Log(folder, _header(plan, method, count, factor, min_epochs, folds))
     with contextlib.closing(log):
-        return _searched(plan, chosen, log, count, _processes(workers), start_method(start), progress)
+        return _searched(plan, chosen, log, count, workers, start, progress)
 
 
 def _searched(plan, method, log, count, workers, start, progress):
