@@ -129,8 +129,8 @@ def test_a_model_that_knows_no_sizes_is_built_as_fit_would():
 
 
 def test_every_step_has_its_rate_and_groups_keep_their_share():
-    model, optimizer, rng = trained()
-    seen, held = [], []
+    model, optimizer, _ = trained()
+    held = []
 
     def loss(y_true, y_pred):
         held.append([group["lr"] for group in optimizer.groups])        # of the step before

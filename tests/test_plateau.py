@@ -112,7 +112,7 @@ def test_what_plateaus_refuse():
     class Foreign:
         step = zero_grad = next_epoch = lambda self: None
 
-    with pytest.raises(TypeError, match="ReduceOnPlateau: expected an optimizer of cdl, .* got Foreign"):
+    with pytest.raises(TypeError, match=r"ReduceOnPlateau: expected an optimizer of cdl, .* got Foreign"):
         fitted([ReduceOnPlateau("loss")], 1, Foreign())
     assert repr(ReduceOnPlateau()) == "ReduceOnPlateau('val_loss', factor=0.1, patience=10)"
 
