@@ -17,7 +17,8 @@ class EarlyStopping(Callback):
     min_delta : float
         By how much a value must beat the best one to be an improvement, ≥ 0.
     mode : {"auto", "min", "max"}
-        Whether less or more is better; "auto": more for names that end in "accuracy", less for all others.
+        Whether less or more is better; "auto": what the metric of that name says ("val_f1": more, "val_rmse": less), else
+        more for names that end in "accuracy" and less for all others.
     restore_best : bool
         Whether the model gets the weights (and buffers) of its best epoch back when the training ends: early, after its
         last epoch, or by an interrupt.

@@ -29,7 +29,7 @@ class Monitor:
         if mode not in ("auto", "min", "max"):
             raise ValueError(f"{who}: mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.who, self.name, self.min_delta, self.best = who, name, min_delta, None
-        self.mode = mode if mode != "auto" else "max" if name.endswith("accuracy") else "min"
+        self.mode = mode if mode != "auto" else "max" if _more_is_better(name) else "min"
 
     def value(self, figures):
         """The figure's value; ValueError if there is no such figure."""
@@ -46,3 +46,11 @@ class Monitor:
         if gain > self.min_delta:
             self.best = value
         return gain > self.min_delta
+
+
+def _more_is_better(name):
+    """Whether more of a figure is better: what its metric says, or that its name ends in "accuracy"."""
+    from cdl.metrics.lookup import larger_is_better  # when it is needed: most of `import cdl` would be metrics
+
+    known = larger_is_better(name)
+    return name.endswith("accuracy") if known is None else known
