@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cdl
-from cdl._core.optim import Sweep, exchange, limit_norms
+from cdl._core.optim import Sweep, limit_norms
 from cdl.callbacks import EarlyStopping, ExponentialMovingAverage, MaxNorm, SoftThreshold, StochasticWeightAverage
 from cdl.losses import Penalty
 from cdl.nn.weights import named_weights
@@ -386,15 +386,22 @@ def test_a_resumed_training_has_the_same_average(make):
 
 
 def test_contents_are_exchanged():
-    a, b = np.zeros((4, 3)), np.ones((4, 3))
-    x, y = cdl.Tensor(a), cdl.Tensor(b)
-    exchange(x, y)
-    assert x.numpy().all() and not y.numpy().any()
-    for other in (cdl.Tensor(np.ones(3)), cdl.Tensor(np.ones((4, 3), np.float32))):
-        with pytest.raises(ValueError, match="exchange: expected Tensors of one shape and type"):
-            exchange(x, other)
-    with pytest.raises(TypeError, match="same shapes and types"):
-        Sweep([x], [cdl.Tensor(np.ones(3))])
+    x, y = cdl.Tensor(np.zeros((4, 3))), cdl.Tensor(np.ones((4, 3)))
+    sweep = Sweep([x], [y])
+    for _ in range(2):
+        sweep.exchange()
+        assert sweep.exchanged and x.numpy().all() and not y.numpy().any()
+        sweep.exchange()
+        assert not sweep.exchanged and y.numpy().all() and not x.numpy().any()
+    for other in (cdl.Tensor(np.ones(3)), cdl.Tensor(np.ones((4, 3), np.float32)), cdl.Tensor([1, 2])):
+        with pytest.raises(TypeError, match="same shapes and types"):
+            Sweep([x], [other])
+    w = cdl.Tensor(np.ones((4, 3)), requires_grad=True)
+    loss = (w * w).sum()
+    Sweep([w]).shrink(0.5)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+    assert ExponentialMovingAverage().averages() == {}
     with pytest.raises(ValueError, match="1 Tensors beside 0"):
         Sweep([x], [])
 
