@@ -13,7 +13,7 @@ from .loader import Loader
 from .mnist_sample import load_mnist_sample
 from .onehot import *
 from .preprocess import *
-from .splits import *
+from .split import *
 from .table import Table, parse_table, read_table
 
 __all__ = ["CIFAR10_CLASSES", "IMAGENET_MEAN", "IMAGENET_STD", "Augment", "ImageFolder", "ImageScaler", "Imputer",
