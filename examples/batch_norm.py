@@ -12,7 +12,7 @@ import numpy as np
 
 import cdl
 
-RATES = 0.01, 0.1, 1.0
+RATES = 0.01, 0.1, 0.5
 
 
 class BatchNorm:

@@ -31,17 +31,17 @@ def main():
     rates = {f"{lr:g}": train(lr, data, options.seed) for lr in (0.001, 0.01, 0.1, LARGE)}
     kinds = {"constant": cdl.ConstantRate(LARGE), "exponential": cdl.ExponentialDecay(LARGE, 0.95),
              "step": cdl.StepDecay(LARGE, 0.5, every=5), "cosine": cdl.CosineDecay(LARGE, EPOCHS)}
-    schedules = {name: train(schedule, data, options.seed) for name, schedule in kinds.items()}
+    schedules = {name: train(kind, data, options.seed) for name, kind in kinds.items()}
     for name, run in (rates | schedules).items():
         print(f"{name:12} loss {run['loss'][-1]:.4f}   accuracy {run['val_accuracy'][-1]:.3f}")
 
     if options.picture:
         from matplotlib import pyplot
         figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
-        cdl.plot.histories(rates, "loss", ax=left)
+        cdl.plot.histories(rates, "loss", scale="log", ax=left)
         cdl.plot.histories({name: {"learning rate": [kind(epoch) for epoch in range(EPOCHS)]} for name, kind in kinds.items()},
                            "learning rate", scale="linear", ax=middle)
-        cdl.plot.histories(schedules, "loss", ax=right)
+        cdl.plot.histories(schedules, "loss", scale="log", ax=right)
         left.set(ylabel="training loss")
         right.set(ylabel="training loss")
         figure.savefig(options.picture)

@@ -2,7 +2,7 @@
 
     python examples/long_memory.py --picture long_memory.png
 
-Each sequence is 30 signs of four kinds, and one of them, in the first half, is marked: the network is to say, at the end,
+Each sequence is 20 signs of four kinds, and one of them, in the first half, is marked: the network is to say, at the end,
 which it was. Gates let the marked one in and keep it from those that follow; the plain RNN, which takes every sign in the
 same way, guesses. Printed is the accuracy on new sequences.
 """
@@ -12,7 +12,7 @@ import numpy as np
 
 import cdl
 
-SIGNS, STEPS, EPOCHS = 4, 30, 10
+SIGNS, STEPS, EPOCHS = 4, 20, 15
 
 
 def sequences(count, rng):
