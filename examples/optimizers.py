@@ -60,6 +60,7 @@ def main():
         left.plot(0, 0, "k*", markersize=10)
         left.set(xlabel="x", ylabel="y", title="30 steps in a narrow valley")
         right.set(ylabel="training loss", title="the digits")
+        right.legend(loc="center right")
         figure.savefig(options.picture)
 
 

@@ -46,8 +46,8 @@ def test_the_figure_is_the_validation_loss_where_all_have_it():
 
 @pytest.mark.parametrize("values, scale, drawn", [
     ([1.0, 0.01], "auto", "log"), ([1.0, 0.5], "auto", "linear"), ([1.0, 0.0], "auto", "linear"),
-    ([1.0, -5.0], "auto", "linear"), ([1.0, 0.01], "linear", "linear"), ([1.0, 0.5], "log", "log"), ([np.nan, np.nan], "auto", "linear"),
-    ([1.0, np.inf], "auto", "linear"),
+    ([1.0, -5.0], "auto", "linear"), ([1.0, 0.01], "linear", "linear"), ([1.0, 0.5], "log", "log"),
+    ([np.nan, np.nan], "auto", "linear"), ([1.0, np.inf], "auto", "linear"),
 ])
 def test_the_scale(values, scale, drawn):
     ax, = plot.histories({"one": {"loss": values}}, scale=scale).figure.axes
