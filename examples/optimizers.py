@@ -53,14 +53,15 @@ def main():
         from matplotlib import pyplot
         figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.6, 3.6), layout="constrained")
         cdl.plot.histories(runs, "loss", scale="log", ax=right)
-        grid = np.meshgrid(np.linspace(-4.6, 2.4, 100), np.linspace(-1.6, 1.6, 100))
+        grid = np.meshgrid(np.linspace(-4.6, 3.6, 100), np.linspace(-1.6, 1.6, 100))
         left.contour(*grid, height(grid), levels=np.geomspace(0.1, 40, 8), colors="lightgrey", linewidths=0.8)
         for (name, path), line in zip(paths.items(), right.lines, strict=True):
             left.plot(*path.T, "o-", markersize=3, linewidth=1.2, color=line.get_color(), label=name)
         left.plot(0, 0, "k*", markersize=10)
         left.set(xlabel="x", ylabel="y", title="30 steps in a narrow valley")
         right.set(ylabel="training loss", title="the digits")
-        right.legend(loc="center right")
+        right.get_legend().remove()
+        left.legend(loc="lower right")
         figure.savefig(options.picture)
 
 
