@@ -27,6 +27,7 @@ class Network(BaseEstimator):
     A subclass has `_targets`, which knows what an output stands for, and says in `_dtype` what samples become.
     """
 
+    _many_axes = False      # whether samples may be images or sequences
     _batch_limit = 200      # what batch_size="auto" is, as in scikit-learn, where there are so many samples
 
     # --- parameters ---------------------------------------------------------------------------------------------------
@@ -51,7 +52,8 @@ class Network(BaseEstimator):
     def _validated(self, X, y="no_validation", *, reset, **options):
         """Samples (and targets) as arrays, checked; a NaN is told with the columns that have one."""
         try:
-            return validate_data(self, X, y, accept_sparse="csr", dtype=self._dtype, reset=reset, **options)
+            return validate_data(self, X, y, accept_sparse="csr", dtype=self._dtype, allow_nd=self._many_axes, reset=reset,
+                                 **options)
         except ValueError as error:
             columns = _columns_of_nan(X) if "Input X contains NaN" in str(error) else ""
             if not columns:

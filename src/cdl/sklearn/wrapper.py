@@ -36,7 +36,7 @@ def _one_hidden_layer(n_outputs, units=100):
 class _Wrapper(Network):
     """What both share: parameters of parameters, the network made from the data's sizes, its training."""
 
-    _dtype = "numeric"
+    _dtype, _many_axes = "numeric", True
 
     # --- parameters ---------------------------------------------------------------------------------------------------
     def _keep(self, given):
@@ -299,7 +299,7 @@ class Classifier(Telling, _Wrapper):
         return self.loss in ("binary_cross_entropy", binary_cross_entropy)
 
     def _read(self, X, y, sample_weight, first, incremental, classes=None):
-        X, y = self._validated(X, y, reset=first, multi_output=True, allow_nd=True)
+        X, y = self._validated(X, y, reset=first, multi_output=True)
         y = self._targets(y, first, incremental, classes, logistic=self._of_probabilities())
         weights = self._weights(sample_weight, X)
         return X, y, weights_of_classes(self.class_weight, y, weights, None if incremental else type(self).__name__)
@@ -381,7 +381,7 @@ class Regressor(MultiOutputMixin, RegressorMixin, _Wrapper):
                              f"{', '.join(LOSSES)}, or pass a function loss(y_true, y_pred)")
 
     def _read(self, X, y, sample_weight, first, incremental):
-        X, y = self._validated(X, y, reset=first, multi_output=True, y_numeric=True, allow_nd=True)
+        X, y = self._validated(X, y, reset=first, multi_output=True, y_numeric=True)
         y = column(y)
         if first:
             self._alone = y.ndim == 1
