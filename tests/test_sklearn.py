@@ -94,7 +94,8 @@ def test_scores_are_those_of_scikit_learns(load, ours, theirs):
     dict(solver="lbfgs"), dict(solver="sgd", learning_rate_init=0.1),
     dict(solver="sgd", learning_rate="invscaling", learning_rate_init=2.0, power_t=0.3),
     dict(solver="sgd", learning_rate="adaptive", learning_rate_init=0.1),
-    dict(solver="sgd", momentum=0.0, learning_rate_init=0.2), dict(early_stopping=True, validation_fraction=0.3, n_iter_no_change=40),
+    dict(solver="sgd", momentum=0.0, learning_rate_init=0.2),
+    dict(early_stopping=True, validation_fraction=0.3, n_iter_no_change=40),
     dict(activation="logistic"), dict(activation="identity"), dict(hidden_layer_sizes=()), dict(hidden_layer_sizes=(16, 8)),
     dict(shuffle=False), dict(batch_norm=True), dict(dropout=0.2), dict(solver="adamw"), dict(solver="rmsprop"),
     dict(clip_norm=1.0), dict(schedule=cdl.CosineDecay(0.02, 100)), dict(batch_size="auto", max_iter=300),
@@ -178,7 +179,7 @@ def outputs(estimator, x):
 def test_same_bits_in_every_fit_and_after_every_copy(estimator, x, y):
     fitted = clone(estimator).fit(x, y)
     before = outputs(fitted, x)
-    np.random.seed(3)
+    np.random.seed(3)     # noqa: NPY002 - the stream that scikit-learn draws from
     cdl.seed(5)
     np.testing.assert_array_equal(outputs(clone(estimator).fit(x, y), x), before)
     joblib = pytest.importorskip("joblib")
@@ -221,14 +222,14 @@ def test_another_process_gives_the_same_bits(tmp_path):
 def test_fit_leaves_the_librarys_generator_and_numpys_alone():
     x, y = IRIS
     cdl.seed(1)
-    np.random.seed(1)
+    np.random.seed(1)     # noqa: NPY002 - the stream that scikit-learn draws from
     MLPClassifier((4,), max_iter=2, dropout=0.1, random_state=0).fit(x, y)
     Classifier(build, epochs=1, random_state=0).fit(x, y)
-    drawn, numpys = cdl.he_initialization((2, 2), 2), np.random.random()
+    drawn, numpys = cdl.he_initialization((2, 2), 2), np.random.random()    # noqa: NPY002
     cdl.seed(1)
-    np.random.seed(1)
+    np.random.seed(1)     # noqa: NPY002 - the stream that scikit-learn draws from
     np.testing.assert_array_equal(drawn, cdl.he_initialization((2, 2), 2))
-    assert numpys == np.random.random()
+    assert numpys == np.random.random()      # noqa: NPY002
 
 
 # --- inside scikit-learn's tools --------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ def test_shown_and_set_up_as_others(estimator, x, y):
     again = clone(estimator)
     assert {k: v for k, v in again.get_params().items() if not isinstance(v, list)} == \
            {k: v for k, v in estimator.get_params().items() if not isinstance(v, list)}
-    with pytest.raises(ValueError, match="Invalid parameter 'random_sate'.*did you mean 'random_state'"):
+    with pytest.raises(ValueError, match=r"Invalid parameter 'random_sate'.*did you mean 'random_state'"):
         again.set_params(random_sate=3)
     with pytest.raises(NotFittedError):
         again.predict(x)
@@ -535,7 +536,7 @@ def test_data_refused(estimator, x, y):
             estimator.fit(x, y, sample_weight=(y == 1).astype(float))
         with pytest.raises(ValueError, match="Unknown label type"):
             estimator.fit(x, x[:, 0])
-        with pytest.raises(ValueError, match="has classes not in `self.classes_`"):
+        with pytest.raises(ValueError, match=r"has classes not in `self.classes_`"):
             clone(estimator).partial_fit(x, y, classes=[0, 1])
         with pytest.raises(ValueError, match="classes must be passed"):
             clone(estimator).partial_fit(x, y)
@@ -565,7 +566,7 @@ def test_models_refused(make, error, message):
 
 def test_losses_that_are_not_finite_name_the_layer():
     x = IRIS[0] * 1e30
-    with pytest.raises(FloatingPointError, match="layer|loss"):
+    with pytest.raises(FloatingPointError, match=r"layer|loss"):
         Classifier(build(3, activation="relu"), optimizer__lr=1e30, epochs=50).fit(x, IRIS[1])
 
 

@@ -1,9 +1,8 @@
 """What every classifier tells: labels, probabilities, scores."""
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 
-from cdl.sklearn.targets import Classes, column
+from cdl.sklearn.targets import Classes, column, labels_or_indicators
 
 __all__ = ["Telling", "logit"]
 
@@ -15,7 +14,7 @@ class Telling(ClassifierMixin):
         """Labels, or rows of 0 and 1, that fit the classes known before; in the first call these become known."""
         who = type(self).__name__
         y = column(y.toarray() if hasattr(y, "toarray") else y)
-        check_classification_targets(y)
+        labels_or_indicators(y, who)
         if incremental and isinstance(self.class_weight, str):
             raise ValueError(f"{who}: class_weight='balanced' is not supported for partial_fit, which does not see all "
                              "samples; give the weights, sklearn.utils.class_weight.compute_class_weight has them")

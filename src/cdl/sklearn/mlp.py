@@ -2,6 +2,7 @@
 import math
 import warnings
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -98,7 +99,7 @@ class MLP(Network):
         activation, hidden = ACTIVATIONS[self.activation], self._hidden()
         layers, self._dense, sizes = [], [], [n_in, *hidden, n_out]
         bound = 2 if self.activation == "logistic" else 6       # Glorot and Bengio, 2010, as scikit-learn draws
-        for i, (inputs, units) in enumerate(zip(sizes, sizes[1:], strict=False)):
+        for i, (inputs, units) in enumerate(pairwise(sizes)):
             inside = i < len(hidden)
             dense = Dense(units, activation if inside and not self.batch_norm else None)
             limit = math.sqrt(bound / (inputs + units))

@@ -8,7 +8,7 @@ from cdl._core.kernels import LOSS
 from cdl._core.loss import loss as fused
 from cdl.losses import binary_cross_entropy
 
-__all__ = ["Classes", "column", "logistic_loss", "weights_of_classes"]
+__all__ = ["Classes", "column", "labels_or_indicators", "logistic_loss", "weights_of_classes"]
 
 
 def logistic_loss(y_true, z, *, sample_weight=None):
@@ -35,12 +35,7 @@ class Classes:
     @classmethod
     def of(cls, y, who, *, logistic):
         """Those of the targets y; `logistic`: whether two classes get one output."""
-        check_classification_targets(y)
-        kind = type_of_target(y, input_name="y")
-        if kind == "multiclass-multioutput":
-            raise ValueError(f"{who}: several labels of more than two classes each are not supported; fit one classifier for "
-                             "each column (sklearn.multioutput.MultiOutputClassifier)")
-        if kind == "multilabel-indicator":
+        if y.ndim == 2:
             return cls(np.arange(y.shape[1]), "multilabel")
         return cls.known(np.unique(y), who, logistic=logistic)
 
@@ -100,6 +95,16 @@ class Classes:
         if self.kind == "multilabel" or len(self.labels) > 2:
             return z
         return z[:, 0] if self.kind == "logistic" else z[:, 1] - z[:, 0]
+
+
+def labels_or_indicators(y, who):
+    """Raise ValueError where y is neither labels, one for each sample, nor rows of 0 and 1."""
+    kind = type_of_target(y, input_name="y")
+    if kind == "multiclass-multioutput":
+        raise ValueError(f"{who}: several labels of more than two classes each are not supported; fit one classifier for "
+                         "each column (sklearn.multioutput.MultiOutputClassifier)")
+    if kind not in ("binary", "multiclass", "multilabel-indicator"):
+        check_classification_targets(y)     # it says what is wrong
 
 
 def column(y):
