@@ -11,6 +11,7 @@ from cdl._core import kernels
 from . import reference
 from .attention_cdl import attention as attention
 from .attention_cdl import attention_grad as attention_grad
+from .estimators_cdl import estimator as estimator
 from .images_cdl import conv as conv
 from .images_cdl import conv_grad as conv_grad
 from .images_cdl import image_norm_grad as image_norm_grad

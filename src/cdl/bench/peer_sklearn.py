@@ -3,9 +3,10 @@
 import warnings
 
 import sklearn
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from . import reference
+from .reference_estimators import work
 
 
 def start(threads):
@@ -33,3 +34,9 @@ def digits(d):
         ).fit(d.x, d.y)
 
     return fit, lambda: [fit().score(d.x_test, d.y_test)]
+
+
+def estimator(d):
+    """Its MLPs, with the same parameters."""
+    warnings.simplefilter("ignore")
+    return work(d, MLPClassifier, MLPRegressor)

@@ -11,6 +11,7 @@ from .reference_attention import attention as attention
 from .reference_attention import attention_grad as attention_grad
 from .reference_augment import augment as augment
 from .reference_augment import resize as resize
+from .reference_estimators import estimator as estimator
 from .reference_images import conv as conv
 from .reference_images import conv_grad as conv_grad
 from .reference_images import image_norm_grad as image_norm_grad

@@ -80,7 +80,7 @@ class MLPClassifier(Telling, MLP):
     >>> from sklearn.datasets import load_iris
     >>> x, y = load_iris(return_X_y=True)
     >>> classifier = cdl.sklearn.MLPClassifier((32,), solver="lbfgs", random_state=0).fit(x, y)
-    >>> classifier.score(x, y) > 0.95
+    >>> bool(classifier.score(x, y) > 0.95)
     True
     """
 

@@ -67,7 +67,7 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, MLP):
     >>> import cdl.sklearn
     >>> x = np.linspace(-1, 1, 200)[:, None]
     >>> regressor = cdl.sklearn.MLPRegressor((16,), "tanh", solver="lbfgs", random_state=0).fit(x, x[:, 0] ** 2)
-    >>> regressor.score(x, x[:, 0] ** 2) > 0.99
+    >>> bool(regressor.score(x, x[:, 0] ** 2) > 0.99)
     True
     """
 

@@ -252,7 +252,7 @@ class Classifier(Telling, _Wrapper):
     >>> x, y = load_iris(return_X_y=True)
     >>> classifier = cdl.sklearn.Classifier(build, epochs=60, optimizer__lr=0.02, random_state=0)
     >>> search = GridSearchCV(classifier, {"model__units": [4, 16]}, cv=3).fit(x, y)
-    >>> search.best_score_ > 0.9
+    >>> bool(search.best_score_ > 0.9)
     True
     """
 
@@ -361,7 +361,7 @@ class Regressor(MultiOutputMixin, RegressorMixin, _Wrapper):
     >>> x = np.linspace(-1, 1, 200)[:, None]
     >>> network = cdl.Sequential([cdl.Dense(32, activation="tanh"), cdl.Dense(1)])
     >>> regressor = cdl.sklearn.Regressor(network, epochs=100, optimizer__lr=0.01, random_state=0).fit(x, x[:, 0] ** 2)
-    >>> regressor.score(x, x[:, 0] ** 2) > 0.95
+    >>> bool(regressor.score(x, x[:, 0] ** 2) > 0.95)
     True
     """
 
