@@ -66,7 +66,7 @@ class MLPRegressor(MultiOutputMixin, RegressorMixin, MLP):
     >>> import numpy as np
     >>> import cdl.sklearn
     >>> x = np.linspace(-1, 1, 200)[:, None]
-    >>> regressor = cdl.sklearn.MLPRegressor((16,), "tanh", solver="lbfgs", random_state=0).fit(x, x[:, 0] ** 2)
+    >>> regressor = cdl.sklearn.MLPRegressor(hidden_layer_sizes=(16,), solver="lbfgs", random_state=0).fit(x, x[:, 0] ** 2)
     >>> bool(regressor.score(x, x[:, 0] ** 2) > 0.99)
     True
     """
