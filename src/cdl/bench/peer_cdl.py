@@ -25,7 +25,7 @@ from .recurrent_cdl import char_step as char_step
 from .recurrent_cdl import recurrent as recurrent
 from .recurrent_cdl import recurrent_grad as recurrent_grad
 from .reference_augment import MEAN, STD
-from .rows import IDIOMS
+from .rows import IDIOMS, METRICS
 from .text_cdl import byte_pairs as byte_pairs
 from .text_cdl import wordpiece as wordpiece
 from .transformers_cdl import transformer_predict as transformer_predict
@@ -346,3 +346,10 @@ def idiom(d):
         setattr(d, name, cdl.Tensor(getattr(d, name), requires_grad=True))
     f = IDIOMS[d.name]
     return lambda: f(np, d), lambda: [np.asarray(f(np, d))]
+
+
+def metric(d):
+    """The function of cdl.metrics."""
+    f = getattr(cdl.metrics, METRICS[d.title][1])
+    weights = {} if d.weights is None else {"sample_weight": d.weights}
+    return lambda: f(d.t, d.p, **d.options, **weights), lambda: [f(d.t, d.p, **d.options, **weights)]

@@ -1,12 +1,14 @@
-"""scikit-learn's MLPClassifier."""
+"""scikit-learn's MLPClassifier and metrics."""
 
 import warnings
 
 import sklearn
+from sklearn import metrics
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from . import reference
 from .reference_estimators import work
+from .rows import METRICS
 
 
 def start(threads):
@@ -34,6 +36,13 @@ def digits(d):
         ).fit(d.x, d.y)
 
     return fit, lambda: [fit().score(d.x_test, d.y_test)]
+
+
+def metric(d):
+    """The function of sklearn.metrics."""
+    f = getattr(metrics, METRICS[d.title][2])
+    weights = {} if d.weights is None else {"sample_weight": d.weights}
+    return lambda: f(d.t, d.p, **d.options, **weights), lambda: [f(d.t, d.p, **d.options, **weights)]
 
 
 def estimator(d):

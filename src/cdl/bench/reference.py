@@ -18,6 +18,7 @@ from .reference_images import image_norm_grad as image_norm_grad
 from .reference_images import pool_grad as pool_grad
 from .reference_images import upsample_grad as upsample_grad
 from .reference_loss import loss_and_slope
+from .reference_metrics import metric as metric
 from .reference_networks import network_epoch as network_epoch
 from .reference_networks import network_predict as network_predict
 from .reference_networks import network_step as network_step

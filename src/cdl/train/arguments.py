@@ -105,8 +105,7 @@ def metrics_of(metrics, who, loss):
     return dict(zip(names, made, strict=True))
 
 
-def optimizer_of(optimizer, model):
-    parameters = model.parameters()
+def optimizer_of(optimizer, parameters):
     if isinstance(optimizer, str) and optimizer in OPTIMIZERS:
         return OPTIMIZERS[optimizer](parameters)
     made = optimizer(parameters) if callable(optimizer) else optimizer

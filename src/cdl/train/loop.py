@@ -124,11 +124,12 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
         held_out = validation_of(model, validation_data)
     else:
         batches, samples, reorder, held_out = batches_of(model, *checked(x, y, "fit"), validation_data, **options)
-    optimizer = optimizer_of(optimizer, model)
-    if not any(parameter.requires_grad for parameter in model.parameters()):
+    parameters, layers = model.parameters(), list(model.layers_inside())
+    optimizer = optimizer_of(optimizer, parameters)
+    if not any(parameter.requires_grad for parameter in parameters):
         raise ValueError("fit: every parameter is frozen; call unfreeze() on the layers to be trained")
     training = Training(model, optimizer, loss, callbacks, epochs=epochs, rng=reorder, loader=loader, augment=augment)
-    modes = [(layer, layer.training) for layer in model.layers_inside()]
+    modes = [(layer, layer.training) for layer in layers]
     model.train()
     try:
         training.call("attach", training)
@@ -139,6 +140,7 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
                 batches.shuffle(reorder)
             with Progress(samples, label=f"epoch {training.epoch + 1}/{epochs}", enabled=progress) as bar:
                 figures = _epoch(training, batches, metrics, augment, penalty, bar)
+                training.call("on_measure_begin", model)
                 if held_out:
                     seen = _measured(model, held_out, loss, metrics)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
@@ -159,6 +161,7 @@ def _end_epoch(training, figures):
     for callback in training.callbacks:
         if callback(training.model, training.epoch, figures) is True:
             training.stop()
+    training.call("on_measure_end", training.model)
     training.optimizer.next_epoch()
     training.epoch += 1
     training.call("on_epoch_end", training)
@@ -166,15 +169,19 @@ def _end_epoch(training, figures):
 
 def _epoch(training, batches, metrics, augment, penalty, bar):
     """Train on every batch once; the mean loss and the metrics."""
-    model, optimizer, loss = training.model, training.optimizer, training.loss
+    model, loss = training.model, training.loss
+    forget, step = training.optimizer.zero_grad, training.optimizer.step
     _reset(metrics)
-    hooks = [callback.on_batch_end for callback in training.callbacks if _has_own(callback, "on_batch_end")]
+    after = [callback.on_batch_end for callback in training.callbacks if _has_own(callback, "on_batch_end")]
+    measured = list(metrics.values())
     total = counted = done = told = 0
     for x, y, weights in batches:
-        done += len(y)
-        share = len(y) if weights is None else float(np.sum(weights))    # a batch's loss is the mean by weight
-        if not share:
-            continue        # a step of no gradient would still go on with the momentum
+        share = count = len(y)
+        done += count
+        if weights is not None:
+            share = float(np.sum(weights))      # a batch's loss is the mean by weight
+            if not share:
+                continue        # a step of no gradient would still go on with the momentum
         if augment is not None:
             x, y = augment(np.asarray(x), np.asarray(y))
         y_pred = model(x)
@@ -186,15 +193,17 @@ def _epoch(training, batches, metrics, augment, penalty, bar):
         plain = value.item()
         if not isfinite(plain):
             raise not_finite(training, x, y, plain, done)
-        optimizer.zero_grad()
+        forget()
         value.backward()
-        optimizer.step()
+        step()
         total += plain * share
         counted += share
-        for metric in metrics.values():
-            metric.update(y, y_pred, sample_weight=weights)
-        for hook in hooks:
-            hook(model)
+        if measured:
+            for metric in measured:
+                metric.update(y, y_pred, sample_weight=weights)
+        if after:
+            for hook in after:
+                hook(model)
         if done >= bar.due:
             bar.update(done - told, loss=total / counted)
             told = done
