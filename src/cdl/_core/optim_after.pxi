@@ -13,6 +13,7 @@ cdef class Sweep:
     cdef list tensors, sources
     cdef Line line
     cdef cdl_update numbers
+    cdef readonly bint exchanged        # whether each of the two holds what the other had
 
     def __init__(self, tensors, beside=None):
         cdef Tensor t
@@ -39,6 +40,18 @@ cdef class Sweep:
         """tensors = tensors - clip(beside, -by, by): towards 0, and no further, where these are themselves."""
         self.numbers = cdl_update(rate=1, scale=1, limit=by, coupled=0, kept=1)
         self.run()
+
+    def exchange(self):
+        """Give tensors and those beside each what the other holds: all of them, for no interrupt comes in between."""
+        cdef Tensor root
+        kept = [copy_of(t) for t in self.tensors]       # of all, before any is changed: memory may run out
+        for t, source, copied in zip(self.tensors, self.sources, kept):
+            assign(t, source)
+            assign(source, copied)
+            for changed in (t, source):
+                root = root_of(changed)
+                root.version += 1
+        self.exchanged = not self.exchanged
 
     cdef int run(self) except -1:
         cdef Pass all
@@ -67,18 +80,6 @@ cdef class Sweep:
             for whole, changed in gapped:
                 assign(whole, changed)
         return 0
-
-
-def exchange(Tensor a not None, Tensor b not None):
-    """Give each of two Tensors of one shape and type what the other holds."""
-    cdef Tensor kept = copy_of(a)
-    if not same_dims(a, b) or a.kind != b.kind:
-        raise ValueError(f"exchange: expected Tensors of one shape and type, got {shape_of(a)} and {shape_of(b)}")
-    assign(a, b)
-    assign(b, kept)
-    for t in (a, b):
-        kept = root_of(t)
-        kept.version += 1
 
 
 cdef struct Columns:

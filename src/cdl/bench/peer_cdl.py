@@ -286,6 +286,46 @@ def update(d):
     return optimizer.step, outputs
 
 
+class _Layer(cdl.Layer):
+    """Parameters, for callbacks that look for them in a layer."""
+
+    def __init__(self, params):
+        self.params = [cdl.Tensor(p, requires_grad=True) for p in params]
+
+
+def average(d):
+    """What ExponentialMovingAverage does after a step."""
+    callback, layer = cdl.callbacks.ExponentialMovingAverage(reference.AVERAGE_DECAY, warm_up=False), _Layer(d.averages)
+    callback.on_fit_begin(layer)                        # the averages begin as the weights are …
+    for tensor, p in zip(layer.params, d.params, strict=True):
+        tensor.numpy()[...] = p                         # … which are others from then on
+
+    def run():
+        callback.on_batch_end(layer)
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return list(callback.averages().values())
+
+    return run, outputs
+
+
+def max_norm(d):
+    """What MaxNorm does after a step."""
+    callback, layer = cdl.callbacks.MaxNorm(reference.MOST_NORM), _Layer(d.weights)
+    callback.on_fit_begin(layer)
+
+    def run():
+        callback.on_batch_end(layer)
+
+    def outputs():
+        run()
+        return [w.numpy() for w in layer.params]
+
+    return run, outputs
+
+
 def predict(d):
     """From an ndarray to an ndarray."""
     model = _model(d.params)

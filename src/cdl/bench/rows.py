@@ -282,6 +282,7 @@ TINY = (4, 16, 3)
 OPTIMIZED = {
     11 << 20: [(1024, 1024)] * 11,
     1_012_480: [(224, 224), (224,), (224,)] * 20,
+    9_610: [(64, 128), (128,), (128, 10), (10,)],
 }
 
 ROWS = [
@@ -359,6 +360,11 @@ ROWS = [
             Row("optim", f"{rule}, 1M in 60 tensors", "update", (rule, 1_012_480), ratio=2.0),
         )
     ),
+    # What callbacks add to a step. torch's max-norm makes a new array, and so does NumPy's.
+    *(Row("optim", f"moving average, {name}", "average", (count,), ratio=ratio, **options) for name, count, ratio, options in (
+        ("64-128-10", 9_610, 2.0, {"threads": (1,)}), ("11M parameters", 11 << 20, 0.95, {}))),
+    *(Row("optim", f"max-norm, {name}", "max_norm", (count,), ratio=ratio, **options) for name, count, ratio, options in (
+        ("64-128-10", 9_610, 2.0, {"threads": (1,)}), ("11M parameters", 11 << 20, 1.0, {}))),
     # The answer is a share of words with a neighbour of their own topic: see reference_words.
     *(Row("word2vec", f"Word2Vec, {kind}, 5 negatives, 100 numbers, window 5: an epoch", "word2vec", (kind,), ratio=ratio,
           peers=("gensim",), tolerance=0.1) for kind, ratio in (("skip-gram", 3), ("CBOW", 2))),

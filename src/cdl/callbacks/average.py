@@ -2,7 +2,7 @@
 import numpy as np
 
 from cdl._core.check import number, positive_integer
-from cdl._core.optim import Sweep, exchange
+from cdl._core.optim import Sweep
 from cdl._core.tensor import Tensor
 from cdl.callbacks.callback import Callback
 from cdl.callbacks.early_stopping import EarlyStopping
@@ -13,7 +13,7 @@ __all__ = ["ExponentialMovingAverage", "StochasticWeightAverage"]
 class _Average(Callback):
     """What averages share: they are in the model while it is measured and, if kept, when the training is over."""
 
-    _tensors, _averages, _sweep, _inside, updates = (), (), None, False, 0
+    _tensors, _averages, _sweep, updates = (), (), None, 0
 
     def __init__(self, keep):
         self.keep = bool(keep)
@@ -31,14 +31,12 @@ class _Average(Callback):
         places = {id(tensor): (path, tensor) for path, _, _, tensor in model.tensor_places() if tensor.dtype.kind == "f"}
         self._names, self._tensors = zip(*places.values(), strict=True)
         self._averages = [Tensor(tensor.numpy().copy()) for tensor in self._tensors]
-        self._sweep, self._inside, self.updates = Sweep(self._averages, self._tensors), False, 0
+        self._sweep, self.updates = Sweep(self._averages, self._tensors), 0
 
     def _move_in(self, inside):
         """Have the averages in the model, or the weights that are trained."""
-        if inside != self._inside and self.updates:
-            for average, tensor in zip(self._averages, self._tensors, strict=True):
-                exchange(average, tensor)
-            self._inside = inside
+        if self.updates and inside != self._sweep.exchanged:
+            self._sweep.exchange()
 
     def on_measure_begin(self, model):
         """Put the averages in, so that they are what the validation and the other callbacks see."""
@@ -54,8 +52,10 @@ class _Average(Callback):
 
     def averages(self):
         """The averaged weights and statistics by name, as `model.state_dict()` has them, in copies."""
-        held = self._tensors if self._inside else self._averages
-        return {name: tensor.numpy().copy() for name, tensor in zip(self._names, held, strict=True)} if held else {}
+        if self._sweep is None:
+            return {}
+        held = self._tensors if self._sweep.exchanged else self._averages
+        return {name: tensor.numpy().copy() for name, tensor in zip(self._names, held, strict=True)}
 
     def state_dict(self):
         """How many updates there were, and the averages."""

@@ -86,7 +86,7 @@ class MaxNorm(_Constraint):
 
     def on_fit_begin(self, model):
         """Find the weights, and hold them from the first step on."""
-        self._by_unit = [_units_last(layer, tensor) for layer, tensor in self._weights(model)]
+        self._by_unit = [part for layer, tensor in self._weights(model) for part in _units_last(layer, tensor)]
         self.on_batch_end(model)
 
     def on_batch_end(self, model):
@@ -103,12 +103,12 @@ class MaxNorm(_Constraint):
 
 
 def _units_last(layer, tensor):
-    """The weights, on the same memory, with the axis or axes of the units at the end."""
+    """The weights, on the same memory, with the axis of the units at the end; of several groups in a part for each."""
     if not isinstance(layer, ConvTranspose2D):
-        return tensor
+        return [tensor]
     rows, columns, filters, channels = tensor.shape
     within = tensor.numpy().reshape(rows, columns, filters, layer.groups, channels // layer.groups)
-    return within.transpose(0, 1, 4, 3, 2)
+    return [within[:, :, :, group].transpose(0, 1, 3, 2) for group in range(layer.groups)]
 
 
 class SoftThreshold(_Constraint):

@@ -215,14 +215,9 @@ class _Search(Callback):
 
     def loss(self, y_true, y_pred, **options):
         """The loss itself; the rate of the step that follows is set."""
-        k = len(self.losses)
-        if k:
-            self._judge()
-        if k == len(self._rates):
-            raise _Over
         for group, share, _ in self._groups:
             if share:
-                group["lr"] = self._rates[k] * share
+                group["lr"] = self._rates[len(self.losses)] * share
         value = self._loss(y_true, y_pred, **options)
         if hasattr(value, "item"):          # else fit says what is wrong with it
             self.losses.append(value.item())
@@ -237,12 +232,12 @@ class _Search(Callback):
         self.losses[-1] += float(value)
         return value
 
-    def _judge(self):
-        """End where the losses have grown too large."""
+    def on_batch_end(self, model):
+        """End after the last rate, or where the losses have grown too large."""
         last = self.losses[-self._averaged:]
         mean = sum(last) / len(last)
         self._least = min(self._least, mean)
         # Written so that losses below 0 have a bound as well.
-        if mean > self._least + (self._most - 1) * abs(self._least):
-            self.diverged = True
+        self.diverged = mean > self._least + (self._most - 1) * abs(self._least)
+        if self.diverged or len(self.losses) == len(self._rates):
             raise _Over

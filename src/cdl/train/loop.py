@@ -72,8 +72,8 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     augment : callable, optional
         `augment(x, y)` returns what to train on instead of the batch x, y, ndarrays that it may change.
     penalty : callable, optional
-        `penalty(model)` is added to the loss of every training batch, such as
-        `lambda model: 1e-4 * sum((w * w).sum() for w in model.parameters())`.
+        `penalty(model)` is added to the loss of every training batch, such as `cdl.losses.Penalty(l2=1e-4)` or
+        `lambda model: cdl.l2_penalty(model, 1e-4)`, which are over the weights, without biases and normalisations.
     shuffle : bool, default True
         Whether every epoch takes the samples in a new random order.
     progress : bool
