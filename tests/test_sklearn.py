@@ -130,6 +130,26 @@ def test_fit_leaves_the_librarys_generator_and_numpys_alone():
     assert numpys == np.random.random()      # noqa: NPY002
 
 
+def test_a_builder_may_seed_the_library_itself():
+    def build_seeded(n_outputs):
+        cdl.seed(7)
+        return build(n_outputs)
+    first, second = (Classifier(build_seeded, epochs=1, shuffle=False, random_state=seed).fit(*IRIS).predict_proba(IRIS[0])
+                     for seed in (0, 1))
+    np.testing.assert_array_equal(first, second)
+
+
+@each
+def test_the_network_is_a_model_to_save(estimator, x, y, tmp_path):
+    options = {"batch_norm": True, "dropout": 0.1} if "dropout" in estimator.get_params() else {}
+    x = x.astype(np.float32)        # what `cdl.load` makes is in float32
+    fitted = clone(estimator).set_params(**options).fit(x, y)
+    fitted.model_.save(tmp_path / "network.safetensors")
+    again = cdl.load(tmp_path / "network.safetensors")
+    np.testing.assert_array_equal(again.predict(x), fitted.model_.predict(x))
+    assert "Dense" in fitted.model_.summary((None, x.shape[1]))
+
+
 # --- inside scikit-learn's tools --------------------------------------------------------------------------------------
 def threads_there(estimator, x, y):
     return cdl.get_num_threads()
