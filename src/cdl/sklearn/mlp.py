@@ -82,7 +82,7 @@ class MLP(Network):
         if self.schedule is not None and self.learning_rate != "constant":
             raise ValueError(f"{who}: give schedule or learning_rate={self.learning_rate!r}, not both")
         unheard = [name for name, nothing in (("dropout", 0), ("schedule", None), ("clip_norm", None), ("callbacks", None),
-                                              ("early_stopping", False)) if getattr(self, name) not in (nothing, ())]
+                                              ("early_stopping", False)) if getattr(self, name) not in (nothing, (), [])]
         if self.solver == "lbfgs" and unheard:
             raise ValueError(f"{who}: solver='lbfgs' has no steps and epochs, so no {', '.join(unheard)}; use 'adam' or 'sgd'")
 
