@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -55,9 +56,8 @@ each = pytest.mark.parametrize("estimator, x, y", four())
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("estimator", [
-    MLPClassifier(), MLPRegressor(),
-    # One check compares a training with weights to one with rows repeated to 1e-7, which float32's rounding exceeds
-    Classifier(dtype="float64", epochs=100), Regressor(dtype="float64", epochs=100),
+    MLPClassifier(), MLPRegressor(), Classifier(), Regressor(),
+    Classifier(partial(build, units=100, activation="relu")), Regressor(partial(build, units=100, activation="relu")),
 ], ids=lambda estimator: type(estimator).__name__)
 def test_every_check_of_scikit_learn(estimator):
     results = check_estimator(estimator, on_skip=None, on_fail=None)
@@ -288,7 +288,24 @@ def test_precision_is_that_of_the_samples():
         network = MLPClassifier((4,), batch_norm=True, max_iter=2).fit(IRIS[0].astype(dtype), IRIS[1])
         assert {c.dtype for c in [*network.coefs_, *network.intercepts_]} == {np.dtype(dtype)}
         assert network.predict_proba(IRIS[0].astype(dtype)).dtype == dtype
-    assert Classifier(epochs=1).fit(*IRIS).model_.parameter_dtype() == np.float32
+    for estimator, dtype, wanted in ((Classifier(epochs=1), np.float64, np.float64),
+                                     (Classifier(epochs=1), np.float32, np.float32),
+                                     (Classifier(epochs=1), np.uint8, np.float32),
+                                     (Classifier(epochs=1, dtype="float32"), np.float64, np.float32)):
+        assert estimator.fit(IRIS[0].astype(dtype), IRIS[1]).model_.parameter_dtype() == wanted
+    assert estimator.predict_proba(IRIS[0]).dtype == np.float64
+
+
+@pytest.mark.parametrize("layers", [
+    [cdl.LSTM(8), cdl.Dense(2)], [cdl.GRU(8, bidirectional=True), cdl.Dense(2)], [cdl.RNN(8), cdl.Dense(2)],
+    [cdl.Conv1D(4, 3), cdl.BatchNorm(), cdl.Flatten(), cdl.Dense(2)],
+    [cdl.MultiHeadAttention(2), cdl.LayerNorm(), cdl.Flatten(), cdl.Dense(2)],
+], ids=str)
+def test_networks_of_every_kind_in_float64(layers):
+    x = np.random.default_rng(0).standard_normal((60, 5, 4))
+    fitted = Classifier(cdl.Sequential(layers), epochs=30, optimizer__lr=0.02, random_state=0).fit(x, x[:, :, 0].sum(1) > 0)
+    assert {p.dtype for p in fitted.model_.parameters()} == {np.dtype(float)}
+    assert fitted.score(x, x[:, :, 0].sum(1) > 0) > 0.8
 
 
 # --- the wrappers' models ---------------------------------------------------------------------------------------------
@@ -408,9 +425,8 @@ def test_models_refused(make, error, message):
 
 
 def test_losses_that_are_not_finite_name_the_layer():
-    x = IRIS[0] * 1e30
-    with pytest.raises(FloatingPointError, match=r"layer|loss"):
-        Classifier(build(3, activation="relu"), optimizer__lr=1e30, epochs=50).fit(x, IRIS[1])
+    with pytest.raises(FloatingPointError, match=r"the loss became (nan|inf) in epoch \d+.* 0[ .]"):
+        Classifier(build(3, activation="relu"), optimizer__lr=1e30, epochs=50, dtype="float32").fit(IRIS[0] * 1e30, IRIS[1])
 
 
 def test_without_scikit_learn_one_line_says_so():

@@ -51,9 +51,9 @@ class Telling(ClassifierMixin):
         return self._classes.probabilities(z)
 
     def predict_log_proba(self, X):
-        """The natural logarithms of the probabilities, exact where these are too small to be told from 0."""
-        z = self._scores(X)
-        return self._classes.log_probabilities(z)
+        """The natural logarithms of the probabilities, -inf where these are too small to be told from 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def decision_function(self, X):
         """The scores before softmax or sigmoid, one for each class or label; of two classes, one for the second, (n,)."""

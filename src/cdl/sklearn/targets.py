@@ -82,14 +82,6 @@ class Classes:
         p = np.where(z >= 0, 1, e) / (1 + e)
         return np.hstack([1 - p, p]) if self.kind == "logistic" else p
 
-    def log_probabilities(self, z):
-        """Natural logarithms of `probabilities(z)`."""
-        if self.kind == "multiclass":
-            z = z - z.max(axis=1, keepdims=True)
-            return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-        log_p = -np.logaddexp(0, -z)
-        return np.hstack([-np.logaddexp(0, z), log_p]) if self.kind == "logistic" else log_p
-
     def decisions(self, z):
         """Scores as scikit-learn's decision functions give them: (n,) for two classes, above 0 for the second."""
         if self.kind == "multilabel" or len(self.labels) > 2:
