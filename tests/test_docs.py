@@ -3,6 +3,7 @@ import ast
 import contextlib
 import doctest
 import importlib
+import importlib.util
 import inspect
 import io
 import pkgutil
@@ -17,9 +18,11 @@ from cdl import losses, nn, optim
 
 ROOT = Path(__file__).parent.parent
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+# Packages that need more than NumPy to be imported at all.
+OPTIONAL = [] if importlib.util.find_spec("sklearn") else ["cdl.sklearn"]
 MODULES = ["cdl", *(m.name for m in pkgutil.walk_packages(cdl.__path__, "cdl.")
                     if not m.name.endswith("__main__") and "peer_" not in m.name and "bench.images_" not in m.name
-                    and "bench.attention_" not in m.name)]
+                    and "bench.attention_" not in m.name and not m.name.startswith(tuple(OPTIONAL)))]
 
 
 def docstrings(module):

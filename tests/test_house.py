@@ -19,6 +19,7 @@ FLOORS = {
     "extras": 2, "random": 3, "init": 3, "ops": 3, "nn": 3, "losses": 3, "optim": 3, "gradcheck": 3,
     "callbacks": 4, "metrics": 4,
     "io": 4, "data": 4, "text": 4, "models": 4, "train": 4, "plot": 4,
+    "sklearn": 6,
     "": 5,                                                  # the public names …
     "tuning": 6, "recipe_tune": 6,
     "bench": 6, "info": 6, "recipes": 6, "recipe_word2vec": 6, "cli": 6, "__main__": 6, # … and the programs on them

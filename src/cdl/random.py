@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 
 _generator = None   # made when it is first drawn from: importing numpy.random takes as long as importing cdl
-_noting = threading.local()     # its `draws`: who wants to know what this thread draws from
+_noting = threading.local()     # its `draws`: who wants to know what this thread draws from; `own`: as `drawn_from` says
 
 
 def seed(n):
@@ -34,6 +34,7 @@ def seed(n):
     """
     global _generator
     _generator = _seeded(n, "seed")
+    _noting.own = None      # whoever seeds inside `drawn_from` means it
 
 
 @contextmanager
@@ -60,15 +61,27 @@ def generator(rng=None):
     """The generator to draw from: `rng` itself, one seeded with the integer `rng`, or the library's own for None."""
     global _generator
     if rng is None:
-        if _generator is None:
-            _generator = np.random.default_rng()
-        rng = _generator
+        rng = getattr(_noting, "own", None)
+        if rng is None:
+            if _generator is None:
+                _generator = np.random.default_rng()
+            rng = _generator
     elif not isinstance(rng, np.random.Generator):
         return _seeded(rng, "rng")
     draws = getattr(_noting, "draws", None)
     if draws is not None:
         draws.note(rng)
     return rng
+
+
+@contextmanager
+def drawn_from(rng):
+    """While it lasts, the library's generator is `rng` for this thread: the draws depend on nothing that ran before."""
+    before, _noting.own = getattr(_noting, "own", None), rng
+    try:
+        yield
+    finally:
+        _noting.own = before
 
 
 class Draws:

@@ -20,6 +20,7 @@ from .data_cdl import standard_fit as standard_fit
 from .data_cdl import standard_transform as standard_transform
 from .data_cdl import stratified as stratified
 from .data_cdl import table as table
+from .estimators_cdl import estimator as estimator
 from .images_cdl import conv as conv
 from .images_cdl import conv_grad as conv_grad
 from .images_cdl import image_norm_grad as image_norm_grad

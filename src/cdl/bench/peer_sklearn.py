@@ -4,7 +4,7 @@ import warnings
 
 import sklearn
 from sklearn import metrics
-from sklearn.neural_network import MLPClassifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from . import reference
 from .data_sklearn import balanced_weights as balanced_weights
@@ -16,6 +16,7 @@ from .data_sklearn import standard_fit as standard_fit
 from .data_sklearn import standard_transform as standard_transform
 from .data_sklearn import stratified as stratified
 from .data_sklearn import table as table
+from .reference_estimators import work
 from .rows import METRICS
 
 
@@ -51,3 +52,9 @@ def metric(d):
     f = getattr(metrics, METRICS[d.title][2])
     weights = {} if d.weights is None else {"sample_weight": d.weights}
     return lambda: f(d.t, d.p, **d.options, **weights), lambda: [f(d.t, d.p, **d.options, **weights)]
+
+
+def estimator(d):
+    """Its MLPs, with the same parameters."""
+    warnings.simplefilter("ignore")
+    return work(d, MLPClassifier, MLPRegressor)

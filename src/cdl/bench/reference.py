@@ -20,6 +20,7 @@ from .reference_data import standard_fit as standard_fit
 from .reference_data import standard_transform as standard_transform
 from .reference_data import stratified as stratified
 from .reference_data import table as table
+from .reference_estimators import estimator as estimator
 from .reference_images import conv as conv
 from .reference_images import conv_grad as conv_grad
 from .reference_images import image_norm_grad as image_norm_grad
