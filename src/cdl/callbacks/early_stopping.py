@@ -6,6 +6,9 @@ from cdl.callbacks.callback import Callback
 
 __all__ = ["EarlyStopping"]
 
+# How the names of figures end of which more is better; of all others, such as losses and errors, less is.
+MORE_IS_BETTER = ("accuracy", "precision", "recall", "f1", "auc", "r2", "variance", "kappa", "matthews")
+
 
 class EarlyStopping(Callback):
     """A callback of `fit` that ends the training when a figure has stopped improving, and brings back the best weights.
@@ -19,7 +22,8 @@ class EarlyStopping(Callback):
     min_delta : float
         By how much a value must beat the best one to be an improvement, ≥ 0.
     mode : {"auto", "min", "max"}
-        Whether less or more is better; "auto": more for names that end in "accuracy", less for all others.
+        Whether less or more is better; "auto": more for names that end in "accuracy", "precision", "recall",
+        "f1", "auc", "r2" and their like, less for all others.
     restore_best : bool
         Whether the model gets the weights (and buffers) of its best epoch back when the training ends: early, after its
         last epoch, or by an interrupt.
@@ -57,10 +61,8 @@ class EarlyStopping(Callback):
             raise ValueError(f"EarlyStopping: patience must be an integer, 0 or more, got {patience!r}")
         if not 0 <= number(min_delta, "EarlyStopping", "min_delta") < math.inf:
             raise ValueError(f"EarlyStopping: min_delta must be 0 or more, got {min_delta!r}")
-        if mode not in ("auto", "min", "max"):
-            raise ValueError(f"EarlyStopping: mode must be 'auto', 'min' or 'max', got {mode!r}")
         self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
-        self.mode = mode if mode != "auto" else "max" if monitor.endswith("accuracy") else "min"
+        self.mode = direction(mode, monitor, "EarlyStopping")
         self.on_fit_begin(None)
 
     def on_fit_begin(self, model):
@@ -69,12 +71,8 @@ class EarlyStopping(Callback):
         self._waited = 0
 
     def __call__(self, model, epoch, figures):
-        if self.monitor not in figures:
-            hint = "pass validation_data to fit, or " if self.monitor.startswith("val_") else ""
-            raise ValueError(f"EarlyStopping: there is no figure {self.monitor!r}; {hint}monitor one of "
-                             f"{', '.join(figures)}")
-        value = float(figures[self.monitor])
-        if self._improves(value):
+        value = figure_of(figures, self.monitor, "EarlyStopping")
+        if better(value, self.best, self.mode, self.min_delta):
             self.best, self.best_epoch, self._waited = value, epoch, 0
             if self.restore_best:
                 self._state = model.state_dict()
@@ -84,12 +82,6 @@ class EarlyStopping(Callback):
             return False
         self.stopped_epoch = epoch
         return True
-
-    def _improves(self, value):
-        if math.isnan(value):
-            return False
-        gain = math.inf if self.best is None else value - self.best if self.mode == "max" else self.best - value
-        return gain > self.min_delta
 
     def on_fit_end(self, model):
         """Bring the best weights back."""
@@ -110,3 +102,26 @@ class EarlyStopping(Callback):
 
     def __repr__(self):
         return f"EarlyStopping({self.monitor!r}, patience={self.patience}, min_delta={self.min_delta:g})"
+
+
+def direction(mode, monitor, who):
+    """"min" or "max": which way the figure `monitor` is better."""
+    if mode not in ("auto", "min", "max"):
+        raise ValueError(f"{who}: mode must be 'auto', 'min' or 'max', got {mode!r}")
+    return mode if mode != "auto" else "max" if (monitor or "").endswith(MORE_IS_BETTER) else "min"
+
+
+def figure_of(figures, name, who):
+    """The figure of this name, a float."""
+    if name not in figures:
+        hint = "pass validation_data to fit, or " if name.startswith("val_") else ""
+        raise ValueError(f"{who}: there is no figure {name!r}; {hint}monitor one of {', '.join(figures)}")
+    return float(figures[name])
+
+
+def better(value, best, mode, min_delta=0.0):
+    """Whether `value` beats the `best` so far (None: there is none) by more than min_delta."""
+    if math.isnan(value):
+        return False
+    gain = math.inf if best is None else value - best if mode == "max" else best - value
+    return gain > min_delta

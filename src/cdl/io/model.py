@@ -10,6 +10,8 @@ __all__ = ["load_weights", "read_model", "save_model"]
 
 # The version of the description; a file of a later one is refused rather than guessed at.
 VERSION = 1
+# How the names of a checkpoint's other arrays begin: what the model's readers leave out.
+BESIDE = "training/"
 
 
 def describe(layer):
@@ -66,9 +68,16 @@ def read_model(path):
     FileFormatError
         If the file is not a safetensors file, or its description not one that this version reads.
     """
-    state, metadata = load_safetensors(path)
+    state, metadata = _model_part(*load_safetensors(path))
     model, extra = _description(path, metadata) if "cdl" in metadata else (None, {})
     return model, extra, state
+
+
+def _model_part(state, metadata):
+    """The arrays of the model, which are all unless the file is a checkpoint, and the metadata."""
+    if "cdl.training" in metadata:
+        state = {name: array for name, array in state.items() if not name.startswith(BESIDE)}
+    return state, metadata
 
 
 def _description(path, metadata):
@@ -87,7 +96,7 @@ def load_weights(path, model, layout=None):
     if layout not in (None, "cdl", "torch"):
         raise ValueError(f'load: layout must be None, "cdl" or "torch", got {layout!r}')
     model.require_built("load")
-    state, metadata = load_safetensors(path)
+    state, metadata = _model_part(*load_safetensors(path))
     try:
         if "cdl" in metadata:
             _description(path, metadata)
