@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import cdl
-from cdl.callbacks import Callback, Checkpoint, CSVLog, EarlyStopping, JSONLog, Run
+from cdl.callbacks import Callback, Checkpoint, EarlyStopping
 from cdl.io import FileFormatError, atomic_write, load_safetensors, save_safetensors
 from cdl.io.atomic import remove_leftovers
 
@@ -346,7 +346,8 @@ class Ready(cdl.callbacks.Callback):
     said = False
     def on_epoch_end(self, training):
         self.said = self.said or not print("ready", flush=True)
-model.fit(x, x, loss="mse", epochs=10**9, progress=False, callbacks=[cdl.callbacks.Checkpoint(sys.argv[1], resume=True), Ready()])
+model.fit(x, x, loss="mse", epochs=10**9, progress=False,
+          callbacks=[cdl.callbacks.Checkpoint(sys.argv[1], resume=True), Ready()])
 """
 
 

@@ -29,7 +29,7 @@ def save_training(path, training):
     TypeError
         If a callback's state is not of plain values and arrays.
     """
-    arrays, values = training.state_dict()
+    arrays, values = training.state_dict(copy=False)
     tensors = {name.removeprefix("model.") if name.startswith("model.") else BESIDE + name: array
                for name, array in arrays.items()}
     model = {"version": VERSION, "model": describe(training.model), "extra": {}}

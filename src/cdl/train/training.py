@@ -1,6 +1,7 @@
 """A training under way: what `fit` works with, what callbacks may ask, and all that going on later needs."""
 import numpy as np
 
+from cdl.optim import Optimizer
 from cdl.random import generator
 from cdl.train.history import History
 
@@ -56,15 +57,18 @@ class Training:
             if method is not None:
                 method(*arguments)
 
-    def state_dict(self):
+    def state_dict(self, *, copy=True):
         """All that is needed to go on from here with the same bits: named arrays, and plain values as JSON has them.
 
         That is the state of the model, the optimizer, the history and the callbacks, and every generator that is drawn
         from: the library's, that of the orders, those of layers, and those that Loaders, their transforms and
-        `augment` keep in attributes.
+        `augment` keep in attributes. Without `copy` the arrays of the model and of an optimizer of cdl's are those that
+        they work on: to be written at once.
         """
-        arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
-        optimizer = self.optimizer.state_dict()
+        own = self.model.state_dict() if copy else {path: t.numpy() for path, _, _, t in self.model.tensor_places()}
+        arrays = {f"model.{name}": array for name, array in own.items()}
+        ours = not copy and isinstance(self.optimizer, Optimizer)
+        optimizer = self.optimizer.state_dict(copy=False) if ours else self.optimizer.state_dict()
         for i, slots in enumerate(optimizer.pop("state")):
             arrays |= {f"optimizer.{i}.{name}": array for name, array in slots.items()}
         kept = []
