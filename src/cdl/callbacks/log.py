@@ -70,7 +70,7 @@ class _Log(Callback):
         text = Path(path).read_bytes()
         try:
             return cls._rows(text[:text.rfind(b"\n") + 1].decode())
-        except (KeyError, TypeError, ValueError, csv.Error) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, csv.Error) as error:
             raise FileFormatError(f"{os.fspath(path)}: no log of a training: {error}") from None
 
     def __repr__(self):

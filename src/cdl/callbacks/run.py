@@ -21,6 +21,9 @@ __all__ = ["Run"]
 FILES = ("best.safetensors", "checkpoint.safetensors", "environment.json", "history.csv", "last.safetensors",
          "parameters.json", "report.html", "state.json", "validation.json")
 
+# Seconds between two states of a run that goes on: a file that is synced costs more than an epoch of a small network.
+_TOLD_EVERY = 1.0
+
 
 class Run(Callback):
     """A callback of `fit` that writes all about the training into a folder; ``cdl report FOLDER`` makes a page of it.
@@ -170,7 +173,8 @@ class Run(Callback):
     def on_epoch_end(self, training):
         """Write the checkpoint, and how far it is."""
         self.checkpoint.on_epoch_end(training)
-        self._write_state(training, "running")
+        if time.perf_counter() - self._told_at > _TOLD_EVERY:
+            self._write_state(training, "running")
 
     def on_fit_end(self, model):
         """Write the last model, and how it ended."""
@@ -185,6 +189,7 @@ class Run(Callback):
 
     # --- what is written ---------------------------------------------------------------------------------------------
     def _write_state(self, training, how):
+        self._told_at = time.perf_counter()
         self._write("state.json", {
             "state": how, "began": self._began, "written": _now(), "seconds": self._spent(), "epoch": training.epoch,
             "epochs": training.epochs, "best": self.best, "best_epoch": None if self.best is None else self.best_epoch + 1,
@@ -198,7 +203,7 @@ class Run(Callback):
         return {"model": type(training.model).__name__, "parameters": training.model.count_parameters(),
                 "summary": _summary(training.model), "optimizer": repr(training.optimizer),
                 "fit": training.facts | {"epochs": training.epochs}, "seed": _seed_of(training.rng or generator()),
-                "callbacks": [_told(callback) for callback in training.callbacks if callback is not self],
+                "callbacks": [_in_words(callback) for callback in training.callbacks if callback is not self],
                 "notes": self.notes}
 
     def state_dict(self):
@@ -238,7 +243,7 @@ def _summary(model):
         return repr(model)
 
 
-def _told(callback):
+def _in_words(callback):
     """A callback in words, without the address that Python gives objects that have none."""
     words = repr(callback)
     return getattr(callback, "__name__", type(callback).__name__) if " at 0x" in words else words

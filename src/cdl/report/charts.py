@@ -6,7 +6,7 @@ from cdl.report.text import cells, escaped, number, shortened, tag
 __all__ = ["confusion", "legend", "lines", "scatter"]
 
 WIDTH, HEIGHT = 560, 280
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 12, 34
+LEFT, RIGHT, TOP, BOTTOM = 58, 20, 12, 34
 # A positive figure that goes over this many times its least value is drawn on a logarithmic scale.
 LOG_FROM = 50
 # Columns of a line: more points than twice this are drawn as the least and the most of each column.
@@ -29,7 +29,7 @@ def lines(title, series, *, best=None, log=None):
     log : bool, optional
         Whether the scale is logarithmic; default: where the values call for it.
     """
-    values = [v for _, _, column, _ in series for v in column if math.isfinite(v)]
+    values = [v for _, _, column, _ in series for v in column if _shown(v)]
     epochs = [e for _, column, _, _ in series for e in column] or [1]
     log = _wants_log(values) if log is None else log
     y, labels = _scale(values, TOP, HEIGHT - BOTTOM, log)
@@ -42,7 +42,7 @@ def lines(title, series, *, best=None, log=None):
     if not values:
         parts.append(f'<text class="empty" x="{WIDTH / 2}" y="{HEIGHT / 2}">no finite values</text>')
     told = "; ".join(f"{name} from {number(finite[0])} to {number(finite[-1])}" for name, _, column, _ in series
-                     if (finite := [v for v in column if math.isfinite(v)]))
+                     if (finite := [v for v in column if _shown(v)]))
     scale = ", logarithmic scale" if log else ""
     return _svg(WIDTH, HEIGHT, f"{title} over epochs{scale}", told or "no finite values", "".join(parts))
 
@@ -61,13 +61,20 @@ def _svg(width, height, title, text, content):
             f"<title>{escaped(title)}</title><desc>{escaped(text)}</desc>{content}</svg>")
 
 
+def _shown(value):
+    """Whether a value has a place on a scale: it is finite, and so are differences of such values."""
+    return abs(value) < 1e300
+
+
 def _wants_log(values):
     return bool(values) and min(values) > 0 and max(values) > LOG_FROM * min(values)
 
 
 def _scale(values, top, bottom, log):
     """A function from values to places between bottom and top, and the values that have labels."""
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if not values:
+        return lambda value: bottom, []
+    low, high = min(values), max(values)
     if log:
         low, high = math.log10(low), math.log10(high)
     if low == high:
@@ -94,11 +101,21 @@ def _log_ticks(low, high):
     every = max(1, math.ceil((high - low) / 6))
     folds = (1,) if high - low > 2.5 else (1, 2, 5)
     return [fold * 10.0 ** power for power in range(math.floor(low), math.ceil(high) + 1, every) for fold in folds
-            if low <= math.log10(fold) + power <= high]
+            if low <= math.log10(fold) + power <= high and abs(power) < 308]
+
+
+def tick_texts(values):
+    """Numbers beside an axis, with equally many digits behind the point where they are steps of a line."""
+    texts = [number(value) for value in values]
+    digits = [len(text.partition(".")[2]) for text in texts]
+    even = len(values) > 2 and math.isclose(values[1] - values[0], values[-1] - values[-2], rel_tol=1e-6)
+    if not even or any("e" in text or "," in text for text in texts):
+        return texts
+    return [f"{value:.{max(digits)}f}".replace("-", "−") for value in values]
 
 
 def _grid(y, labels):
-    texts = [number(value) for value in labels]
+    texts = tick_texts(labels)
     return "".join(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
                    f'<text class="tick" x="{LEFT - 8}" y="{y(v) + 4:.1f}" text-anchor="end">{text}</text>'
                    for v, text in zip(labels, texts, strict=True))
@@ -121,7 +138,7 @@ def _epoch_ticks(x, first, last):
 def _line(name, epochs, values, x, y, style):
     pieces, piece = [], []
     for epoch, value in zip(epochs, values, strict=True):
-        if math.isfinite(value):
+        if _shown(value):
             piece.append((x(epoch), y(value)))
         elif piece:
             pieces.append(piece)
@@ -133,7 +150,7 @@ def _line(name, epochs, values, x, y, style):
                      for piece in pieces if len(piece) == 1)
     if len(epochs) <= POINTED:
         drawn += "".join(f'<circle class="point {style}" cx="{x(e):.1f}" cy="{y(v):.1f}" r="6"><title>{escaped(name)}, epoch '
-                         f"{e}: {number(v)}</title></circle>" for e, v in zip(epochs, values, strict=True) if math.isfinite(v))
+                         f"{e}: {number(v)}</title></circle>" for e, v in zip(epochs, values, strict=True) if _shown(v))
     return drawn
 
 
@@ -198,16 +215,15 @@ def _cell(i, j, count, total, place, names, numbered):
 def scatter(points):
     """Predicted values over true ones; on the diagonal they are equal."""
     side, bottom = 400, 44
-    points = [(a, b) for a, b in points if math.isfinite(a) and math.isfinite(b)]
+    points = [(a, b) for a, b in points if _shown(a) and _shown(b)]
     both = [v for point in points for v in point]
     y, labels = _scale(both, TOP, side, log=False)
     x = lambda v: LEFT + (side - y(v))      # noqa: E731 - the same scale, from the left
-    end = x(labels[-1]) if labels else side
     parts = []
-    for v in labels:
+    for v, text in zip(labels, tick_texts(labels), strict=True):
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{LEFT + side - TOP}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
-                     f'<text class="tick" x="{LEFT - 8}" y="{y(v) + 4:.1f}" text-anchor="end">{number(v)}</text>'
-                     f'<text class="tick" x="{min(x(v), end):.1f}" y="{side + 18}" text-anchor="middle">{number(v)}</text>')
+                     f'<text class="tick" x="{LEFT - 8}" y="{y(v) + 4:.1f}" text-anchor="end">{text}</text>'
+                     f'<text class="tick" x="{x(v):.1f}" y="{side + 18}" text-anchor="middle">{text}</text>')
     parts.append(f'<line class="best" x1="{LEFT}" y1="{side}" x2="{LEFT + side - TOP}" y2="{TOP}"/>')
     radius = 3.2 if len(points) < 300 else 2.2
     parts += [f'<circle class="sample" cx="{x(a):.1f}" cy="{y(b):.1f}" r="{radius}"/>' for a, b in points]

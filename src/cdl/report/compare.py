@@ -69,5 +69,5 @@ def _table(head, rows, plain):
     def line(cells, kind):
         return "<tr>" + "".join(f'<{kind}{"" if i < plain else " class=n"}>{escaped(cell)}</{kind}>'
                                 for i, cell in enumerate(cells)) + "</tr>"
-    return tag("div", f"<table><thead>{line(head, 'th')}</thead><tbody>{''.join(line(row, 'td') for row in rows)}</tbody>"
-               "</table>", class_="scroll")
+    body = "".join(line(row, "td") for row in rows)
+    return tag("div", f"<table class=told><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table>", class_="scroll")

@@ -53,13 +53,15 @@ th, td { text-align: left; padding: 6px 14px 6px 0; border-bottom: 1px solid var
   overflow-wrap: anywhere; } tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--soft); font-weight: 500; font-size: 13px; overflow-wrap: normal; }
 tbody th { font-weight: 500; color: var(--soft); } .facts th { width: 38%; }
+.told th:first-child, .told td:first-child { white-space: nowrap; color: var(--soft); }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; } tr.chosen { font-weight: 650; }
 pre { margin: 0; overflow-x: auto; font: 13px/1.55 ui-monospace, "SF Mono", Menlo, Consolas, "Noto Sans Mono", monospace; }
 details > summary { cursor: pointer; color: var(--soft); font-size: 14px; } details[open] > summary { margin-bottom: 10px; }
 .note { color: var(--soft); font-size: 13px; margin: 10px 0 0; } footer { color: var(--soft); font-size: 12.5px; }
 @media print { :root { color-scheme: light; --page: #fff; --card: #fff; --ink: #000; --soft: #444; --rule: #ccc;
-  --grid: #e5e5e5; --best: #888; --right: #1f77b4; --wrong: #d1495b; --c0: #1f6fb4; --c1: #e07b00; --c2: #00916e; --c3: #b3478f; --c4: #7a5fc0;
-  --c5: #9b6a2f; --c6: #2aa5c9; --c7: #6b7480; } * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-  svg .on { fill: #fff; } main { padding: 0; max-width: none; } body { font-size: 12px; } section, .tile { padding: 12px 14px; }
-  .charts { grid-template-columns: 1fr 1fr; } }
-""" + "".join(f".c{i} {{ stroke: var(--c{i}); }} .dot.c{i}, .point.c{i}:hover {{ fill: var(--c{i}); }}\n" for i in range(8))
+  --grid: #e5e5e5; --best: #888; --right: #1f77b4; --wrong: #d1495b; --c0: #1f6fb4; --c1: #e07b00; --c2: #00916e;
+  --c3: #b3478f; --c4: #7a5fc0; --c5: #9b6a2f; --c6: #2aa5c9; --c7: #6b7480; }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact; } svg .on { fill: #fff; } body { font-size: 12px; }
+  main { padding: 0; max-width: none; } section, .tile { padding: 12px 14px; } .charts { grid-template-columns: 1fr 1fr; } }
+""" + "".join(f".line.c{i} {{ stroke: var(--c{i}); }} .dot.c{i}, .point.c{i}:hover {{ fill: var(--c{i}); }}\n"
+               for i in range(8))
