@@ -102,6 +102,20 @@ def test_a_resumed_log_goes_on_without_an_epoch_twice(kind, order, tmp_path):
     assert [row["seconds"] for row in rows[:2]] == seconds[:2]
 
 
+@pytest.mark.parametrize("kind", [CSVLog, JSONLog])
+@pytest.mark.parametrize("when", [0, 2])
+def test_an_epoch_that_ctrl_c_kept_from_the_log_is_written_at_the_end(kind, when, tmp_path):
+    def interrupt(model, epoch, figures):
+        if epoch == when:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "log"
+    _, history = train([interrupt, kind(path)])
+    assert history.interrupted and history.epochs == when + 1
+    rows = kind.read(path) if path.exists() else []
+    assert [row["loss"] for row in rows] == history["loss"]
+
+
 def test_what_is_no_log_is_refused(tmp_path):
     path = tmp_path / "log"
     for content in (b"a,b\n1,2\n", b"epoch,loss\n1\n", b"epoch,loss\n1,x\n", b"\xff\xfe\n", b"epoch,loss\nx,1\n"):

@@ -31,7 +31,7 @@ class _Log(Callback):
 
     def on_fit_begin(self, model):
         """Forget an earlier training."""
-        self._names, self._began = None, time.perf_counter()
+        self._names, self._rows_written, self._began = None, 0, time.perf_counter()
 
     def __call__(self, model, epoch, figures):
         now = time.perf_counter()
@@ -40,11 +40,19 @@ class _Log(Callback):
         if self._names is not None and set(row) <= set(self._names):
             with open(self.path, "a", encoding="utf-8", newline="") as file:
                 file.write(self._line(row))
-            return
-        # The first line of a training, or a new figure: the file is written anew with the epochs before, those of an
-        # earlier process too, and without any that it had behind them
-        rows = [*self._before(epoch), row]
-        self._names = list({name: None for one in [row, *rows] for name in one})
+        else:
+            # The first line of a training, or a new figure: the file is written anew with the epochs before, those of an
+            # earlier process too, and without any that it had behind them
+            self._write_anew([*self._before(epoch), row], first=row)
+        self._rows_written = epoch + 1
+
+    def on_fit_end(self, model):
+        """Write the epoch between whose end and its line Ctrl-C came, if it did."""
+        if self.training is not None and self._rows_written < self.training.history.epochs:
+            self._write_anew(self._before(self.training.history.epochs))
+
+    def _write_anew(self, rows, first=None):
+        self._names = list({name: None for row in [first or {}, *rows] for name in row})
         with atomic_write(self.path) as file:
             file.write("".join([self._head(), *map(self._line, rows)]).encode())
 

@@ -182,6 +182,7 @@ class Run(Callback):
             return
         self._ended = True
         training = self.training
+        self._log.on_fit_end(model)
         save_model(self._path("last.safetensors"), model)
         done = training.stopped or training.epoch >= training.epochs
         how = "finished" if done else "interrupted" if training.history.interrupted else "failed"
