@@ -80,9 +80,9 @@ def test_a_terminal_shows_one_line_an_epoch_rewritten_in_place():
     lines = screen(written)
     assert len(lines) == 3 and lines[2] == ""
     for epoch, line in enumerate(lines[:2]):
-        assert re.fullmatch(rf"epoch {epoch + 1}/2  40/40  0:00  [0-9.]+ samples/s", line)
+        assert re.fullmatch(rf"epoch {epoch + 1}/2  40/40  0:\d\d  [0-9.]+ samples/s", line)
     drawn = re.split(r"[\r\n]", written)
-    assert 4 <= sum("[" in part for part in drawn) <= 12 and max(map(len, drawn)) < 60
+    assert 4 <= sum("[" in part for part in drawn) <= 40 and max(map(len, drawn)) < 60
 
 
 @POSIX
@@ -95,7 +95,7 @@ def test_a_terminal_that_is_made_narrower_gets_shorter_lines():
 @POSIX
 def test_an_unknown_total_counts():
     lines = screen(terminal(WORK.format(epochs=1, total=None, also="")))
-    assert re.fullmatch(r"epoch 1/1  40  0:00  [0-9.]+ samples/s", lines[0])
+    assert re.fullmatch(r"epoch 1/1  40  0:\d\d  [0-9.]+ samples/s", lines[0])
 
 
 @POSIX
@@ -131,7 +131,7 @@ def test_of_nested_lines_the_inner_one_is_drawn_and_nothing_is_torn():
     written = terminal(NESTED, columns=80)
     lines = screen(written)
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/1 of 0", "epoch 1/1 of 1", "epoch 1/1 of 2", "trials", ""]
-    assert all(re.fullmatch(r"epoch 1/1 of \d  20/20  0:00  [0-9.]+ samples/s", line) for line in lines[:3])
+    assert all(re.fullmatch(r"epoch 1/1 of \d  20/20  0:\d\d  [0-9.]+ samples/s", line) for line in lines[:3])
     drawn = [part.strip() for part in re.split(r"[\r\n]", written) if part.strip()]
     assert all(re.match(r"epoch|trials", part) and not re.search(r".(epoch|trials  )", part) for part in drawn)
     assert sum("trials  [" in part for part in drawn) >= 2
