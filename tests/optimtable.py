@@ -2,6 +2,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -124,6 +125,14 @@ class Schedule:
     torch: Callable | None = None   # (torch.optim.lr_scheduler, optimizer of lr 0.1) → torch's
 
 
+def between(k, *knots):
+    """Half a cosine from each of the knots (position, value) to the next."""
+    for (start, before), (stop, after) in pairwise(knots):
+        if k < stop:
+            return before + (after - before) * (1 - np.cos(np.pi * (k - start) / (stop - start))) / 2
+    return knots[-1][1]
+
+
 SCHEDULES = [
     Schedule("ConstantRate", lambda **o: cdl.ConstantRate(0.1, **o), lambda k: 0.1),
     Schedule("ExponentialDecay", lambda **o: cdl.ExponentialDecay(0.1, 0.95, **o), lambda k: 0.1 * 0.95**k,
@@ -139,4 +148,36 @@ SCHEDULES = [
              lambda s, o: s.LinearLR(o, 0.25, 1.0, 3)),
     Schedule("WarmUp to ExponentialDecay", lambda **o: cdl.WarmUp(cdl.ExponentialDecay(0.1, 0.95, **o), 3),
              lambda k: 0.1 * (k + 1) / 4 if k < 3 else 0.1 * 0.95 ** (k - 3)),
+    Schedule("PolynomialDecay", lambda **o: cdl.optim.PolynomialDecay(0.1, 10, 0.9, **o),
+             lambda k: 0.1 * (1 - min(k, 10) / 10) ** 0.9, lambda s, o: s.PolynomialLR(o, 10, 0.9)),
+    Schedule("PolynomialDecay to 0.01", lambda **o: cdl.optim.PolynomialDecay(0.1, 10, final=0.01, **o),
+             lambda k: 0.01 + 0.09 * (1 - min(k, 10) / 10)),
+    Schedule("PiecewiseConstant", lambda **o: cdl.optim.PiecewiseConstant([0.1, 0.05, 0.025], [3, 7], **o),
+             lambda k: 0.1 / 2 ** ((k >= 3) + (k >= 7)), lambda s, o: s.MultiStepLR(o, [3, 7], 0.5)),
+    Schedule("InverseSquareRoot", lambda **o: cdl.optim.InverseSquareRoot(0.1, 4, **o),
+             lambda k: 0.1 * min((k + 1) / 4, 2 / np.sqrt(k + 1)),
+             lambda s, o: s.LambdaLR(o, lambda k: min((k + 1) / 4, 2 * (k + 1) ** -0.5))),
+    Schedule("CosineRestarts", lambda **o: cdl.optim.CosineRestarts(0.1, 4, final=0.01, **o),
+             lambda k: 0.01 + 0.09 * (1 + np.cos(np.pi * (k % 4) / 4)) / 2,
+             lambda s, o: s.CosineAnnealingWarmRestarts(o, 4, 1, 0.01)),
+    Schedule("CosineRestarts, growing", lambda **o: cdl.optim.CosineRestarts(0.1, 3, growth=2, **o),
+             lambda k: 0.1 * (1 + np.cos(np.pi * (k / 3 if k < 3 else (k - 3) / 6 if k < 9 else (k - 9) / 12 if k < 21 else
+                                                  (k - 21) / 24))) / 2,
+             lambda s, o: s.CosineAnnealingWarmRestarts(o, 3, 2)),
+    Schedule("CosineRestarts, shrinking", lambda **o: cdl.optim.CosineRestarts(0.1, 5, shrink=0.5, final=0.02, **o),
+             lambda k: 0.02 + 0.08 * 0.5 ** (k // 5) * (1 + np.cos(np.pi * (k % 5) / 5)) / 2),
+    Schedule("OneCycle", lambda **o: cdl.optim.OneCycle(0.1, 20, **o),
+             lambda k: between(k, (0, 0.004), (5, 0.1), (19, 4e-7)), lambda s, o: s.OneCycleLR(o, 0.1, 20)),
+    Schedule("OneCycle in straight lines",
+             lambda **o: cdl.optim.OneCycle(0.1, 20, rise=0.25, divide=10, final_divide=100, shape="linear", **o),
+             lambda k: np.interp(k, (0, 4, 19), (0.01, 0.1, 0.0001)),
+             lambda s, o: s.OneCycleLR(o, 0.1, 20, pct_start=0.25, div_factor=10, final_div_factor=100,
+                                       anneal_strategy="linear")),
+    Schedule("OneCycle in three phases", lambda **o: cdl.optim.OneCycle(0.1, 20, three_phases=True, **o),
+             lambda k: between(k, (0, 0.004), (5, 0.1), (10, 0.004), (19, 4e-7)),
+             lambda s, o: s.OneCycleLR(o, 0.1, 20, three_phase=True)),
+    Schedule("Opposite of OneCycle", lambda **o: cdl.optim.OneCycle(0.1, 20, **o).opposite(0.8, 0.9),
+             lambda k: between(k, (0, 0.9), (5, 0.8), (19, 0.9))),
+    Schedule("WarmUp to CosineRestarts", lambda **o: cdl.WarmUp(cdl.optim.CosineRestarts(0.1, 4, **o), 3),
+             lambda k: 0.1 * (k + 1) / 4 if k < 3 else 0.1 * (1 + np.cos(np.pi * ((k - 3) % 4) / 4)) / 2),
 ]

@@ -129,7 +129,7 @@ def test_early_stopping_stops_after_its_patience_and_brings_back_the_best():
 
 
 @pytest.mark.parametrize("mode, name, wanted", [("auto", "val_accuracy", 1), ("max", "figure", 1), ("min", "val_accuracy", 0),
-                                                ("auto", "val_loss", 0)])
+                                                ("auto", "val_loss", 0), ("auto", "val_f1_macro", 1), ("auto", "val_rmse", 0)])
 def test_early_stopping_knows_which_way_is_better(mode, name, wanted):
     stop = cdl.EarlyStopping(name, patience=3, mode=mode)
     for epoch, figure in enumerate([0.5, 0.9]):

@@ -93,6 +93,40 @@ def test_confusion_matrix():
     assert not plot.confusion_matrix(np.arange(30), np.arange(30)).figure.axes[0].texts
 
 
+def test_confusion_matrix_of_texts():
+    picture = plot.confusion_matrix(["b", "a", "b"], ["b", "b", "b"])
+    assert picture.array.tolist() == [[0, 1], [0, 2]]
+    assert [tick.get_text() for tick in picture.figure.axes[0].get_yticklabels()] == ["a", "b"]
+    assert plot.confusion_matrix(["b", "a", "b"], ["b", "b", "b"], ["b", "a"], normalize="all").array.tolist() == [[2 / 3, 0],
+                                                                                                                [1 / 3, 0]]
+
+
+@pytest.mark.parametrize("draw, curve, area", [
+    (plot.roc_curve, lambda t, s: cdl.metrics.roc_curve(t, s)[:2], cdl.metrics.roc_auc),
+    (plot.precision_recall_curve, lambda t, s: cdl.metrics.precision_recall_curve(t, s)[1::-1], cdl.metrics.average_precision)])
+def test_curves(draw, curve, area):
+    t = RNG.integers(0, 3, 90)
+    scores = RNG.random((90, 3)) + 0.4 * np.eye(3)[t]
+    picture = draw(t == 1, scores[:, 1])
+    np.testing.assert_array_equal(picture.array[:, 1:].T, curve(t == 1, scores[:, 1]))
+    np.testing.assert_array_equal(draw(t == 1, scores[:, 1:2]).array, picture.array)
+    picture = draw(t, scores, ["cat", "dog", "hen"])
+    for c in range(3):
+        np.testing.assert_array_equal(picture.array[picture.array[:, 0] == c, 1:].T, curve(t == c, scores[:, c]))
+    words = [text.get_text() for text in picture.figure.axes[0].get_legend().get_texts()]
+    assert words[:3] == [f"{name}: {area(t == c, scores[:, c]):.3f}" for c, name in enumerate(["cat", "dog", "hen"])]
+    ax = matplotlib.pyplot.subplots()[1]
+    assert draw(t, scores, ax=ax).figure is ax.figure
+
+
+def test_reliability():
+    p = RNG.random(500)
+    t = RNG.random(500) < p ** 2
+    picture = plot.reliability(t, p, bins=5)
+    np.testing.assert_array_equal(picture.array.T, cdl.metrics.calibration_curve(t, p, bins=5)[::-1])
+    assert (picture.array[1:4, 1] < picture.array[1:4, 0]).all()
+
+
 @pytest.mark.parametrize("use, error, words", [
     (lambda m, x: plot.feature_maps(m, x[:, 0, 0]), ValueError, r"expected one image \(H, W, C\), got shape \(6,\)"),
     (lambda m, x: plot.feature_maps(m, np.stack([x, x])), ValueError, r"got shape \(2, 6, 6, 1\)"),
@@ -103,12 +137,19 @@ def test_confusion_matrix():
     (lambda m, x: plot.filters(cdl.Dense(2, in_features=3)), ValueError, "has no weight of shape"),
     (lambda m, x: plot.filters(cdl.Conv2D(2, 3)), ValueError, "or does not know its size yet"),
     (lambda m, x: plot.filters(x), TypeError, "expected a layer or a model, got ndarray"),
-    (lambda m, x: plot.confusion_matrix([], []), ValueError, "got 0 labels and 0 predictions"),
-    (lambda m, x: plot.confusion_matrix([0, 1], [0]), ValueError, "got 2 labels and 1 predictions"),
-    (lambda m, x: plot.confusion_matrix([0.5], [0]), TypeError, "y_true must hold integer labels, got dtype float64"),
+    (lambda m, x: plot.confusion_matrix([], []), ValueError, "plot.confusion_matrix: there are no samples"),
+    (lambda m, x: plot.confusion_matrix([0, 1], [0]), ValueError, "one entry for each sample, got 2 and 1"),
+    (lambda m, x: plot.confusion_matrix([0.5], [0]), TypeError, "y_true must hold labels, whole numbers or texts"),
     (lambda m, x: plot.confusion_matrix([0], [-1]), IndexError, "y_pred has the label -1"),
-    (lambda m, x: plot.confusion_matrix([0], [[[1]]]), ValueError, "y_pred must hold labels"),
+    (lambda m, x: plot.confusion_matrix([0], [[[1, 0]]]), ValueError, "expected y_pred with labels of y_true's shape"),
     (lambda m, x: plot.confusion_matrix([0, 3], [0, 1], ["a", "b"]), ValueError, "2 names for 4 classes"),
+    (lambda m, x: plot.confusion_matrix([0], [1], normalize="rows"), ValueError, "normalize must be None, 'true'"),
+    (lambda m, x: plot.confusion_matrix([0, 2500], [0, 1]), ValueError, "the label 2500 asks for 2501 classes, and 2000"),
+    (lambda m, x: plot.roc_curve([0, 1], [0.1, 0.2, 0.3]), ValueError, "need one entry for each sample, got 2 and 3"),
+    (lambda m, x: plot.roc_curve([0, 0], [0.1, 0.2]), ValueError, "only one class is in y_true"),
+    (lambda m, x: plot.roc_curve([0, 1], np.eye(2), ["a"]), ValueError, "plot.roc_curve: 1 names for 2 classes"),
+    (lambda m, x: plot.roc_curve([0, 1], np.ones((2, 2, 2))), ValueError, r"expected scores \(N,\) or \(N, C\), got shape"),
+    (lambda m, x: plot.reliability([0, 1], [0.1, 2.0]), ValueError, "holds 2.0, which is no probability"),
 ])
 def test_what_cannot_be_drawn(use, error, words):
     with pytest.raises(error, match=words):

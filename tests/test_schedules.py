@@ -26,7 +26,7 @@ def test_an_optimizer_follows_its_schedule(row, per):
         if k % 2:
             optimizer.next_epoch()
     np.testing.assert_allclose(*np.array(path).T, rtol=1e-12)
-    assert optimizer.epoch == 15 and type(optimizer.groups[0].schedule).__name__ in repr(optimizer)
+    assert optimizer.epoch == 15 and repr(optimizer.groups[0].schedule) in repr(optimizer)
 
 
 def test_gradient_descent_follows_a_schedule():
@@ -107,6 +107,159 @@ def test_a_loaded_optimizer_goes_on_in_its_schedule():
         first.load_state_dict(cdl.SGD([leaf(1.0)]).state_dict())
 
 
+# --- schedules of other options ---------------------------------------------------------------------------------------
+def by_steps(function):
+    function.per = "step"
+    return function
+
+
+@pytest.mark.parametrize("make, name, low, high", [
+    (cdl.Adam, "beta1", 0.5, 0.95), (cdl.Adam, "beta2", 0.9, 0.999), (cdl.Adam, "eps", 1e-3, 1.0),
+    (cdl.Adam, "weight_decay", 0.0, 0.5), (cdl.AdamW, "weight_decay", 0.0, 0.5), (cdl.SGD, "momentum", 0.0, 0.9),
+    (cdl.RMSprop, "rho", 0.5, 0.99), (cdl.RMSprop, "momentum", 0.0, 0.9), (cdl.Adagrad, "eps", 1e-3, 1.0),
+])
+@pytest.mark.parametrize("per", ["step", "epoch"])
+def test_any_option_follows_a_schedule(make, name, low, high, per):
+    """The same bits as one whose option is set before every update, or epoch."""
+    def value(k):
+        return low + (high - low) * (0.5 + 0.5 * np.cos(1.7 * k)) if k % 4 else low       # SGD without momentum too
+
+    schedule = by_steps(lambda k: value(k)) if per == "step" else value
+    w, v = leaf(1.0, -2.0), leaf(1.0, -2.0)
+    mine = make([w], **{"lr": 0.1, name: schedule})
+    other = make([v], **{"lr": 0.1, name: high})        # its momentum arrays exist from the start
+    grads = np.random.default_rng(0).standard_normal((12, 2))
+    for k in range(12):
+        setattr(other, name, value(k if per == "step" else k // 3))
+        if name == "momentum" and getattr(other, name) == 0:    # without momentum what is summed up is the gradient alone
+            setattr(other, name, 1e-300)
+        w.grad, v.grad = grads[k], grads[k].copy()
+        mine.step()
+        other.step()
+        assert getattr(mine, name) == value(k if per == "step" else k // 3)
+        np.testing.assert_array_equal(w.numpy(), v.numpy())
+        if k % 3 == 2:
+            mine.next_epoch()
+    assert set(mine.groups[0].schedules) == {name}
+
+
+def test_schedules_of_each_group_and_of_several_options():
+    first, second = cdl.optim.PolynomialDecay(0.5, 4, per="step"), cdl.optim.PiecewiseConstant([0.5, 0.9], [1])
+    a, b = leaf(1.0), leaf(1.0)
+    optimizer = cdl.SGD([{"params": [a], "weight_decay": first, "momentum": second}, {"params": [b]}],
+                        lr=cdl.StepDecay(0.1, every=1))
+    a.grad = b.grad = np.ones(1)
+    for _ in range(3):
+        optimizer.step()
+    optimizer.next_epoch()
+    assert optimizer.groups[0]["weight_decay"] == 0.5 * 0.5 and optimizer.groups[1]["weight_decay"] == 0
+    assert [group["momentum"] for group in optimizer.groups] == [0.9, 0] and optimizer.lr == 0.05
+    text = "SGD(lr=StepDecay(lr=0.1, factor=0.5, every=1, per='epoch'), momentum=PiecewiseConstant("
+    assert repr(optimizer).startswith(text) and "weight_decay=PolynomialDecay(" in repr(optimizer)
+    optimizer.weight_decay = 0.125
+    optimizer.step()
+    assert [group["weight_decay"] for group in optimizer.groups] == [0.125, 0.125]
+    assert set(optimizer.groups[0].schedules) == {"lr", "momentum"}
+
+
+def scheduled():
+    w = leaf(1.0, 2.0)
+    cycle = cdl.optim.OneCycle(0.1, 12)
+    return w, cdl.SGD([w], lr=cycle, momentum=cycle.opposite(), weight_decay=lambda epoch: 0.1 / (1 + epoch))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 7])
+def test_scheduled_options_go_on_at_their_place(steps):
+    (w, whole), (v, other) = scheduled(), scheduled()
+    for k in range(12):
+        if k == steps:
+            other.load_state_dict(whole.state_dict())
+            v.numpy()[...] = w.numpy()
+            assert [other.groups[0][name] for name in other.groups[0].keys() if name not in ("lr", "momentum")] == \
+                   [whole.groups[0][name] for name in whole.groups[0].keys() if name not in ("lr", "momentum")]
+        w.grad, v.grad = np.full(2, k + 1.0), np.full(2, k + 1.0)
+        whole.step()
+        whole.next_epoch()
+        if k >= steps:
+            other.step()
+            other.next_epoch()
+            np.testing.assert_array_equal(w.numpy(), v.numpy())
+    assert other.state_dict()["groups"] == whole.state_dict()["groups"]
+    assert whole.state_dict()["groups"][0]["scheduled"] == ["lr", "momentum", "weight_decay"]
+
+
+def test_states_that_told_of_lr_alone_still_load():
+    first, second = (cdl.SGD([leaf(1.0)], lr=cdl.StepDecay(0.1, every=1)) for _ in range(2))
+    first.next_epoch()
+    state = first.state_dict()
+    state["groups"][0]["scheduled"] = True
+    second.load_state_dict(state)
+    assert second.lr == 0.05
+    plain = cdl.SGD([leaf(1.0)]).state_dict()
+    plain["groups"][0]["scheduled"] = False
+    cdl.SGD([leaf(1.0)]).load_state_dict(plain)
+    for damaged in (5, ["speed"], None):
+        state["groups"][0]["scheduled"] = damaged
+        with pytest.raises(ValueError, match="scheduled of group 0 of the state must be a list of options"):
+            second.load_state_dict(state)
+    with pytest.raises(ValueError, match="was saved without a schedule of momentum, here it has"):
+        fewer = cdl.SGD([leaf(1.0, 2.0)], lr=cdl.StepDecay(0.1), weight_decay=cdl.StepDecay(0.1))
+        scheduled()[1].load_state_dict(fewer.state_dict())
+
+
+@pytest.mark.parametrize("name, bad, words", [
+    ("beta1", 1.0, r"beta1 must be in \[0, 1\)"), ("beta2", -0.1, r"beta2 must be in \[0, 1\)"),
+    ("eps", float("nan"), "eps must be 0 or more and finite"), ("weight_decay", -1.0, "weight_decay must be 0 or more"),
+])
+def test_a_bad_value_of_an_option_changes_nothing(name, bad, words):
+    w = leaf(1.0)
+    optimizer = cdl.Adam([w], **{name: by_steps(lambda k: bad if k == 1 else 0.5)})
+    w.grad = np.ones(1)
+    optimizer.step()
+    before = w.item()
+    with pytest.raises(ValueError, match=f"gave .* at step 1; {words}"):
+        optimizer.step()
+    assert (w.item(), optimizer.t, getattr(optimizer, name)) == (before, 1, 0.5)
+    with pytest.raises(TypeError, match="decoupled is True or False"):
+        optimizer.decoupled = cdl.ConstantRate(1.0)
+    assert not optimizer.decoupled
+
+
+def test_one_cycle_agrees_with_torchs_momentum():
+    torch = pytest.importorskip("torch")
+    for phases in (False, True):
+        other = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
+        theirs = torch.optim.lr_scheduler.OneCycleLR(other, 0.1, 20, three_phase=phases)
+        mine = cdl.optim.OneCycle(0.1, 20, three_phases=phases).opposite()
+        for k in range(20):
+            assert mine(k) == pytest.approx(other.param_groups[0]["momentum"], rel=1e-6)
+            other.step()
+            if k < 19:
+                theirs.step()
+
+
+@pytest.mark.parametrize("mine, name, options, first", [
+    (cdl.optim.PolynomialDecay(0.1, 10, 0.9, final=0.01), "PolynomialDecay", (0.1, 10, 0.01, 0.9), 0),
+    (cdl.optim.CosineRestarts(0.1, 4, growth=2, shrink=0.5, final=0.01), "CosineDecayRestarts", (0.1, 4, 2.0, 0.5, 0.1), 0),
+    (cdl.CosineDecay(0.1, 12, final=0.01), "CosineDecay", (0.1, 12, 0.1), 0),
+    (cdl.ExponentialDecay(0.1, 0.5, every=4), "ExponentialDecay", (0.1, 4, 0.5), 0),
+    (cdl.optim.PiecewiseConstant([0.1, 0.05], [4]), "PiecewiseConstantDecay", ([3], [0.1, 0.05]), 0),
+])
+def test_schedules_agree_with_keras(mine, name, options, first):
+    keras = pytest.importorskip("keras")
+    theirs = getattr(keras.optimizers.schedules, name)(*options)
+    for k in range(first, 40):
+        assert mine(k) == pytest.approx(float(theirs(k)), rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("growth", [1, 1.1, 2, 3.7])
+def test_every_cycle_begins_at_its_peak(growth):
+    rate, start, length = cdl.optim.CosineRestarts(1.0, 0.1, growth=growth, shrink=0.9), 0.0, 0.1
+    for i in range(40):
+        assert rate(start + 1e-9 * length) == pytest.approx(0.9**i, rel=1e-6)
+        start, length = start + length, length * growth
+
+
 @pytest.mark.parametrize("bad", [-0.1, float("nan"), float("inf")])
 def test_a_bad_rate_of_a_schedule_changes_nothing(bad):
     def per_step(k):
@@ -137,6 +290,23 @@ def test_a_bad_rate_of_a_schedule_changes_nothing(bad):
     (lambda: cdl.StepDecay(0.1, per="batch"), ValueError, "per must be 'epoch' or 'step', got 'batch'"),
     (lambda: cdl.WarmUp(cdl.StepDecay(0.1), 5, per="step"), ValueError, "counts by epoch, so it cannot count by step"),
     (lambda: cdl.WarmUp(0, 5), ValueError, "lr must be above 0"),
+    (lambda: cdl.optim.PolynomialDecay(0.1, 0), ValueError, "PolynomialDecay: length must be above 0"),
+    (lambda: cdl.optim.PolynomialDecay(0.1, 5, float("nan")), ValueError, "power must be above 0 and finite, got nan"),
+    (lambda: cdl.optim.PiecewiseConstant([0.1, 0.2], [1, 2]), ValueError, "2 boundaries need 3 values, got 2"),
+    (lambda: cdl.optim.PiecewiseConstant([0.1, -0.2], [1]), ValueError, "values must be 0 or more and finite"),
+    (lambda: cdl.optim.PiecewiseConstant([0.1, float("nan")], [1]), ValueError, "values must be 0 or more and finite"),
+    (lambda: cdl.optim.PiecewiseConstant([0.1, 0.2, 0.3], [2, 2]), ValueError, "boundaries must be above 0 and increase"),
+    (lambda: cdl.optim.PiecewiseConstant([0.1, 0.2], [0]), ValueError, "boundaries must be above 0 and increase"),
+    (lambda: cdl.optim.PiecewiseConstant([0.1, "x"], [1]), TypeError, "each of values must be a number, got str"),
+    (lambda: cdl.optim.InverseSquareRoot(0.1, 0.5), ValueError, "length must be 1 or more"),
+    (lambda: cdl.optim.CosineRestarts(0.1, 5, growth=0.5), ValueError, "growth must be 1 or more and shrink at most 1"),
+    (lambda: cdl.optim.CosineRestarts(0.1, 5, shrink=2), ValueError, "growth must be 1 or more and shrink at most 1"),
+    (lambda: cdl.optim.OneCycle(0.1, 20, rise=1), ValueError, r"rise must be in \(0, 1\), got 1"),
+    (lambda: cdl.optim.OneCycle(0.1, 20, rise=0.5, three_phases=True), ValueError, r"rise must be in \(0, 0.5\), got 0.5"),
+    (lambda: cdl.optim.OneCycle(0.1, 3), ValueError, "there is a step on the way up, got 0.3 · 3"),
+    (lambda: cdl.optim.OneCycle(0.1, 20, shape="cos"), ValueError, "shape must be 'cosine' or 'linear', got 'cos'"),
+    (lambda: cdl.optim.OneCycle(0.1, 20).opposite(0.9, 0.8), ValueError, "low at most high"),
+    (lambda: cdl.optim.OneCycle(0.1, 20).opposite(0.9, 1), ValueError, r"low and high must be in \[0, 1\)"),
     (lambda: cdl.optim.Schedule("step")(0), NotImplementedError, "define __call__"),
     (lambda: cdl.SGD([leaf(1.0)], lr=lambda epoch: "x"), TypeError, "gave 'x' at epoch 0, which is no number"),
     (lambda: cdl.SGD([leaf(1.0)], lr=lambda epoch: -1), ValueError, "gave -1.0 at epoch 0"),
@@ -149,7 +319,7 @@ def test_errors_of_schedules(make, error, words):
 def test_reprs_can_be_read_back():
     for row in SCHEDULES:
         schedule = row.make(per="step")
-        again = eval(repr(schedule), vars(cdl))         # our own repr
+        again = eval(repr(schedule), vars(cdl.optim))           # our own repr
         assert [again(k) for k in range(20)] == [schedule(k) for k in range(20)]
         assert again.per == "step"
 

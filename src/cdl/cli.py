@@ -6,6 +6,8 @@ from pathlib import Path
 
 from cdl import __version__
 from cdl.bench import command
+from cdl.recipe_tune import add_options as add_tune_options
+from cdl.recipe_tune import tune_data
 from cdl.recipe_word2vec import add_options as add_word2vec_options
 from cdl.recipe_word2vec import train_word2vec
 from cdl.recipes import SAMPLE, TEXT_SIZES, train_digits, train_mnist, train_table, train_text
@@ -59,6 +61,12 @@ def _parser():
     train.add_argument("--out", metavar="FILE", help="where to save the model (default: named after the data)")
     train.add_argument("--quiet", action="store_true", help="no line per epoch")
     train.set_defaults(run=_train)
+
+    tune = commands.add_parser("tune", help="look for the best parameters of a network and save the best one",
+                               description="Try many learning rates, optimizers and sizes of a network of dense layers; print "
+                                           "what came of each, and save the best network.")
+    add_tune_options(tune)
+    tune.set_defaults(run=tune_data)
 
     word2vec = commands.add_parser("word2vec", help="train vectors of words and save them",
                                    description="Train vectors of the words of a text and save them.")

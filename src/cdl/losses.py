@@ -9,6 +9,8 @@ from cdl._core import check
 from cdl._core.kernels import LOSS
 from cdl._core.loss import loss as fused
 from cdl._core.tensor import Tensor
+from cdl.nn.layer import Layer
+from cdl.nn.weights import named_weights
 from cdl.ops import abs, clip, cross_entropy, log, log_softmax, mean, sqrt, square, sum, where
 
 __all__ = ["binary_cross_entropy", "cosine_loss", "cross_entropy", "hinge", "huber", "kl_divergence", "l1_penalty",
@@ -95,7 +97,8 @@ def huber(y_true, y_pred, *, delta=1.0, sample_weight=None, reduction="mean"):
     return _each("huber", "huber", y_true, y_pred, sample_weight, reduction, delta)
 
 
-def binary_cross_entropy(y_true, y_pred, *, from_logits=False, sample_weight=None, reduction="mean", epsilon=1e-15):
+def binary_cross_entropy(y_true, y_pred, *, from_logits=False, label_smoothing=0.0, sample_weight=None, reduction="mean",
+                         epsilon=1e-15):
     """Cross-entropy of yes-or-no labels, -mean(y_true log(p) + (1 - y_true) log(1 - p)), p = y_pred off 0 and 1.
 
     Natural logarithms. p is y_pred clipped to [e, 1 - e], where e is `epsilon` but at least the distance from 1 to the
@@ -110,6 +113,8 @@ def binary_cross_entropy(y_true, y_pred, *, from_logits=False, sample_weight=Non
         Probabilities, of the same shape; with `from_logits` any numbers.
     from_logits : bool
         Whether y_pred is what a sigmoid would make probabilities of.
+    label_smoothing : float
+        0 to 1: y_true becomes (1 - label_smoothing) y_true + label_smoothing / 2, as `cross_entropy` has it with two classes.
     sample_weight, reduction
         As for `mse`.
     epsilon : float
@@ -118,8 +123,8 @@ def binary_cross_entropy(y_true, y_pred, *, from_logits=False, sample_weight=Non
     Raises
     ------
     ValueError
-        If the shapes differ, labels or probabilities lie outside [0, 1], a label is NaN, weights do not fit, or epsilon is
-        out of range.
+        If the shapes differ, labels or probabilities lie outside [0, 1], a label is NaN, weights do not fit, or epsilon or
+        label_smoothing is out of range.
 
     Source
     ------
@@ -136,7 +141,11 @@ def binary_cross_entropy(y_true, y_pred, *, from_logits=False, sample_weight=Non
     who = "binary_cross_entropy"
     if not 0 < check.number(epsilon, who, "epsilon") < 0.5:
         raise ValueError(f"{who}: epsilon must be in (0, 0.5), got {epsilon}")
+    if not 0 <= check.number(label_smoothing, who, "label_smoothing") <= 1:
+        raise ValueError(f"{who}: label_smoothing must be 0 to 1, got {label_smoothing}")
     check.probabilities(y_true, who, "y_true")
+    if label_smoothing:
+        y_true = (y_true if isinstance(y_true, Tensor) else np.asarray(y_true)) * (1 - label_smoothing) + label_smoothing / 2
     if from_logits:
         return _each(who, "binary_logits", y_true, y_pred, sample_weight, reduction)
     check.probabilities(y_pred, who, "y_pred", nan=True)
@@ -245,12 +254,15 @@ def cosine_loss(y_true, y_pred, *, sample_weight=None, reduction="mean"):
 
 # --- penalties, to be added to a loss ---------------------------------------------------------------------------------
 def l1_penalty(params, strength):
-    """strength * sum(|w|) over all numbers of the parameters: pulls weights to 0, many of them all the way.
+    """strength * sum(|w|) over all numbers of the parameters: pulls weights to 0, many of them nearly all the way.
+
+    For zeros that are exact: `cdl.callbacks.SoftThreshold`.
 
     Parameters
     ----------
-    params : Tensor, or iterable of Tensors
-        Such as `model.parameters()`.
+    params : Layer, Tensor, or iterable of Tensors
+        Of a layer or model its weights: the trained parameters of two axes or more, so neither biases nor the scales and
+        shifts of normalisations. Tensors count as they are given; `model.parameters()` are all.
     strength : float
         λ, 0 or more.
 
@@ -262,6 +274,8 @@ def l1_penalty(params, strength):
     ------
     ValueError
         If there are no parameters, or the strength is negative or NaN.
+    RuntimeError
+        For a layer that does not know its sizes yet.
 
     Examples
     --------
@@ -276,6 +290,9 @@ def l1_penalty(params, strength):
 def l2_penalty(params, strength):
     """strength * sum(w²) over all numbers of the parameters; its gradient is 2 strength w.
 
+    An optimizer's weight_decay of 2 strength, not decoupled, takes the same steps without a pass of its own, but for biases
+    and normalisations too unless they are in a group of their own.
+
     Parameters, Returns and Raises as `l1_penalty`.
 
     Source
@@ -284,14 +301,13 @@ def l2_penalty(params, strength):
 
     Examples
     --------
-    As a part of the loss that a model is fitted with:
+    As a part of what a model is fitted with:
 
     >>> import numpy as np
     >>> import cdl
-    >>> model = cdl.Sequential([cdl.Dense(1, in_features=2)])
-    >>> def loss(y_true, y_pred):
-    ...     return cdl.mse(y_true, y_pred) + cdl.l2_penalty([model.layers[0].weight], 1e-3)
-    >>> history = model.fit(np.ones((8, 2)), np.ones((8, 1)), loss=loss, progress=False)
+    >>> model = cdl.Sequential([cdl.Dense(1)])
+    >>> history = model.fit(np.ones((8, 2)), np.ones((8, 1)), loss="mse", progress=False,
+    ...                     penalty=lambda model: cdl.l2_penalty(model, 1e-3))
     """
     return _penalty(square, params, strength, "l2_penalty")
 
@@ -299,6 +315,8 @@ def l2_penalty(params, strength):
 def _penalty(of_each, params, strength, who):
     if not check.number(strength, who, "strength") >= 0:
         raise ValueError(f"{who}: strength must be 0 or more, got {strength}")
+    if isinstance(params, Layer):
+        params = [weight for _, weight in named_weights(params)]
     parts = [sum(of_each(p)) for p in ([params] if isinstance(params, Tensor) else params)]
     if not parts:
         raise ValueError(f"{who}: there are no parameters")
@@ -306,6 +324,54 @@ def _penalty(of_each, params, strength, who):
     for part in parts[1:]:
         total = total + part
     return total * strength
+
+
+class Penalty:
+    """l1 Σ|w| + l2 Σw² over the weights of a model, as an object to fit with: L1, L2, or both, the elastic net.
+
+    It is added to the loss of every training batch, and so to the training loss in the history, not to that of a validation.
+    Its strengths are attributes, which `cdl.callbacks.Scheduled` may change.
+
+    Parameters
+    ----------
+    l1, l2 : float
+        0 or more.
+    layers : sequence of Layer, optional
+        Whose weights count, each with all inside it; default: the whole model's. What counts as a weight: `cdl.l1_penalty`.
+
+    Raises
+    ------
+    ValueError
+        If a strength is negative, NaN or infinite.
+
+    Source
+    ------
+    The notes, section 7.2; Zou and Hastie, "Regularization and variable selection via the elastic net", 2005.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import cdl
+    >>> model, penalty = cdl.Sequential([cdl.Dense(1)]), cdl.losses.Penalty(l2=0.1)
+    >>> history = model.fit(np.ones((8, 2)), np.ones((8, 1)), loss="mse", penalty=penalty, progress=False)
+    >>> float(penalty(model)) == float(cdl.l2_penalty(model, 0.1))
+    True
+    """
+
+    def __init__(self, l1=0.0, l2=0.0, layers=None):
+        for name, strength in {"l1": l1, "l2": l2}.items():
+            if not 0 <= check.number(strength, "Penalty", name) < float("inf"):
+                raise ValueError(f"Penalty: {name} must be 0 or more and finite, got {strength!r}")
+        self.l1, self.l2 = l1, l2
+        self.layers = [layers] if isinstance(layers, Layer) else layers if layers is None else list(layers)
+
+    def __call__(self, model):
+        weights = {id(w): w for layer in ([model] if self.layers is None else self.layers) for _, w in named_weights(layer)}
+        parts = [of(weights.values(), strength) for of, strength in ((l1_penalty, self.l1), (l2_penalty, self.l2)) if strength]
+        return parts[0] + parts[1] if len(parts) == 2 else parts[0] if parts else 0.0
+
+    def __repr__(self):
+        return f"Penalty(l1={self.l1:g}, l2={self.l2:g})"
 
 
 # --- what the losses share --------------------------------------------------------------------------------------------

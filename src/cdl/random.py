@@ -36,6 +36,26 @@ def seed(n):
     _generator = _seeded(n, "seed")
 
 
+@contextmanager
+def seeded(n):
+    """While it lasts, the library's generator is one of the seed n; then it is again what it was.
+
+    Examples
+    --------
+    >>> with seeded(0):
+    ...     a = generator().random()
+    >>> with seeded(0):
+    ...     a == generator().random()
+    True
+    """
+    global _generator
+    before, _generator = _generator, _seeded(n, "seed")
+    try:
+        yield
+    finally:
+        _generator = before
+
+
 def generator(rng=None):
     """The generator to draw from: `rng` itself, one seeded with the integer `rng`, or the library's own for None."""
     global _generator

@@ -10,8 +10,9 @@ from libc.string cimport memset
 
 from cdl._core.copy cimport assign, contiguous, copy_of
 from cdl._core.gate cimport as_any, as_float
-from cdl._core.kernels cimport K, cdl_update, update_t
+from cdl._core.kernels cimport BINARY_MULTIPLY, K, cdl_update, update_t
 from cdl._core.memory cimport pool_alloc, pool_free
+from cdl._core.reduce cimport SQUARES
 from cdl._core.tensor cimport F32, F64, ITEMSIZE, Tensor, fill_like, new_tensor, root_of, same_dims, shape_of, view_of
 from cdl._core.threads cimport run_tasks
 
@@ -21,6 +22,7 @@ from cdl._core.check import number
 
 include "optim_pass.pxi"
 include "optim_group.pxi"
+include "optim_after.pxi"
 
 cdef class Fused:
     """The parameters of an optimizer in their groups, their state, and the pass over them.
@@ -163,26 +165,27 @@ cdef class Fused:
         return {name for k, name in enumerate(self.slots) if wanted >> k & 1}
 
     def next_epoch(self):
-        """Count one epoch: schedules that go by epochs give the next learning rate. `fit` calls it after each epoch.
+        """Count one epoch: schedules that go by epochs give their next values. `fit` calls it after each epoch.
 
         Raises
         ------
         ValueError
-            If a schedule gives a learning rate below 0, NaN or infinite. Nothing is changed.
+            If a schedule gives a number out of the range of its option. Nothing is changed.
         """
         self.ask_schedules(-1, self.settings.epoch + 1)
         self.settings.epoch += 1
 
     cdef int ask_schedules(self, long long step, long long epoch) except -1:
-        """Set the learning rates that schedules give at a step and at an epoch; -1 asks none of that kind."""
+        """Set the options that schedules give at a step and at an epoch; -1 asks none of that kind."""
         cdef Group group
-        rates = []
+        asked = []
         for group in self._groups:
-            position = step if group.per == "step" else epoch
-            if group.schedule is not None and position >= 0:
-                rates.append((group, rate_at(self.name, group.schedule, group.per, position)))
-        for group, rate in rates:
-            group.values[LR] = rate
+            for name, (schedule, per) in group.scheduled.items():
+                position = step if per == "step" else epoch
+                if position >= 0:
+                    asked.append((group, name, value_at(self.name, name, schedule, per, position)))
+        for group, name, value in asked:
+            group.values[group.index(name)] = value
         return 0
 
     # --- an update: begin, enter for every parameter that takes part, finish, end -------------------------------------

@@ -85,15 +85,15 @@ cdef int refuse_fixed(array, str what) except -1:
     return 0
 
 
-cdef double rate_at(str who, object schedule, str per, long long position) except? -1:
-    """What a schedule gives at a step or epoch: unlike a constant it may come down to 0."""
+cdef double value_at(str who, str name, object schedule, str per, long long position) except? -1:
+    """What the schedule of an option gives at a step or epoch: unlike a constant lr it may come down to 0."""
     value = schedule(position)
     if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
         raise TypeError(f"{who}: the schedule {schedule!r} gave {value!r} at {per} {position}, which is no number")
     cdef double x = float(value)
-    if not (x >= 0 and isfinite(x)):
-        raise ValueError(f"{who}: the schedule {schedule!r} gave {x} at {per} {position}; a learning rate must be 0 or "
-                         "more and finite")
+    if not (x >= 0 and isfinite(x)) or (name in FRACTIONS and x >= 1):
+        raise ValueError(f"{who}: the schedule {schedule!r} gave {x} at {per} {position}; {name} must be "
+                         f"{'in [0, 1)' if name in FRACTIONS else '0 or more and finite'}")
     return x
 
 
@@ -120,17 +120,29 @@ cdef class Group:
     >>> optimizer.groups[1]["lr"] = 0.25
     >>> [group["lr"] for group in optimizer.groups]
     [0.5, 0.25]
+    >>> optimizer.groups[0]["weight_decay"] = lambda epoch: 0.1 / (1 + epoch)
+    >>> sorted(optimizer.groups[0].schedules)
+    ['weight_decay']
     """
     cdef Settings settings
     cdef list _params
     cdef Py_ssize_t first, last             # where they are in the optimizer's list
     cdef double[OPTIONS] values             # in the order of the settings' `options`
-    cdef readonly object schedule           # what gives lr; None where that is a number
-    cdef str per                            # "step" or "epoch": when the schedule is asked
+    cdef dict scheduled                     # name of an option → (what gives it, "step" or "epoch": when it is asked)
     cdef cdl_update numbers                 # of the update under way
 
     def __cinit__(self):
-        self.settings = Settings()
+        self.settings, self.scheduled = Settings(), {}
+
+    @property
+    def schedules(self):
+        """The schedules by the names of their options, in a new dict."""
+        return {name: schedule for name, (schedule, _) in self.scheduled.items()}
+
+    @property
+    def schedule(self):
+        """The schedule of lr; None where that is a number."""
+        return self.schedules.get("lr")
 
     @property
     def params(self):
@@ -148,21 +160,28 @@ cdef class Group:
         return bool(x) if name == "decoupled" else x
 
     def __setitem__(self, str name, value):
-        if name == "lr" and callable(value):
-            per = getattr(value, "per", "epoch")
-            if per not in ("step", "epoch"):
-                raise ValueError(f"{self.settings.name}: a schedule's per must be 'step' or 'epoch', got {per!r}")
-            self.values[LR] = rate_at(self.settings.name, value, per, self.settings.t if per == "step" else self.settings.epoch)
-            self.schedule, self.per = value, per
-            self.settings.by_step = self.settings.by_step or per == "step"
-        else:
-            self.values[self.index(name)] = checked_option(self.settings.name, name, value)
-            if name == "lr":
-                self.schedule = None
+        cdef Settings all = self.settings
+        cdef Py_ssize_t k = self.index(name)
+        if not callable(value):
+            self.values[k] = checked_option(all.name, name, value)
+            self.scheduled.pop(name, None)
+            return
+        per = getattr(value, "per", "epoch")
+        if per not in ("step", "epoch"):
+            raise ValueError(f"{all.name}: a schedule's per must be 'step' or 'epoch', got {per!r}")
+        if k == DECOUPLED:
+            raise TypeError(f"{all.name}: decoupled is True or False, it has no schedule")
+        self.values[k] = value_at(all.name, name, value, per, all.t if per == "step" else all.epoch)
+        self.scheduled[name] = value, per
+        all.by_step = all.by_step or per == "step"
 
     cdef Py_ssize_t index(self, str name) except -1:
         if name not in self.settings.options:
-            raise ValueError(f"{self.settings.name}: unknown option {name!r}; known are {', '.join(self.settings.options)}")
+            from cdl.extras import nearest  # it is needed for messages only
+
+            known = self.settings.options
+            raise ValueError(f"{self.settings.name}: unknown option {name!r}{nearest(name, known)}; known are "
+                             f"{', '.join(known)}")
         return self.settings.options.index(name)
 
     def __repr__(self):
@@ -172,11 +191,16 @@ cdef class Group:
     cdef int slots(self) noexcept:
         """Which state arrays its options call for: bit 0 for the kernel's first, …"""
         cdef int rule = self.settings.rule
+        cdef bint momentum
         if rule == ADAM:
             return 7 if self.settings.variant else 3
+        if rule == ADAGRAD:
+            return 1
+        # A schedule of the momentum may pass through 0, and what is summed up goes on below it.
+        momentum = self.values[OWN if rule == SGD else OWN + 2] != 0 or (len(self.scheduled) and "momentum" in self.scheduled)
         if rule == SGD:
-            return 1 if self.values[OWN] else 0
-        return 1 if rule == ADAGRAD else 1 | (2 if self.settings.variant else 0) | (4 if self.values[OWN + 2] else 0)
+            return 1 if momentum else 0
+        return 1 | (2 if self.settings.variant else 0) | (4 if momentum else 0)
 
     cdef int prepare(self) noexcept:
         """The numbers of the next update, without clipping by norm; returns the slots."""

@@ -24,7 +24,7 @@ from .recurrent_cdl import char_step as char_step
 from .recurrent_cdl import recurrent as recurrent
 from .recurrent_cdl import recurrent_grad as recurrent_grad
 from .reference_augment import MEAN, STD
-from .rows import IDIOMS
+from .rows import IDIOMS, METRICS
 from .text_cdl import byte_pairs as byte_pairs
 from .text_cdl import wordpiece as wordpiece
 from .transformers_cdl import transformer_predict as transformer_predict
@@ -285,6 +285,46 @@ def update(d):
     return optimizer.step, outputs
 
 
+class _Layer(cdl.Layer):
+    """Parameters, for callbacks that look for them in a layer."""
+
+    def __init__(self, params):
+        self.params = [cdl.Tensor(p, requires_grad=True) for p in params]
+
+
+def average(d):
+    """What ExponentialMovingAverage does after a step."""
+    callback, layer = cdl.callbacks.ExponentialMovingAverage(reference.AVERAGE_DECAY, warm_up=False), _Layer(d.averages)
+    callback.on_fit_begin(layer)                        # the averages begin as the weights are …
+    for tensor, p in zip(layer.params, d.params, strict=True):
+        tensor.numpy()[...] = p                         # … which are others from then on
+
+    def run():
+        callback.on_batch_end(layer)
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return list(callback.averages().values())
+
+    return run, outputs
+
+
+def max_norm(d):
+    """What MaxNorm does after a step."""
+    callback, layer = cdl.callbacks.MaxNorm(reference.MOST_NORM), _Layer(d.weights)
+    callback.on_fit_begin(layer)
+
+    def run():
+        callback.on_batch_end(layer)
+
+    def outputs():
+        run()
+        return [w.numpy() for w in layer.params]
+
+    return run, outputs
+
+
 def predict(d):
     """From an ndarray to an ndarray."""
     model = _model(d.params)
@@ -345,3 +385,10 @@ def idiom(d):
         setattr(d, name, cdl.Tensor(getattr(d, name), requires_grad=True))
     f = IDIOMS[d.name]
     return lambda: f(np, d), lambda: [np.asarray(f(np, d))]
+
+
+def metric(d):
+    """The function of cdl.metrics."""
+    f = getattr(cdl.metrics, METRICS[d.title][1])
+    weights = {} if d.weights is None else {"sample_weight": d.weights}
+    return lambda: f(d.t, d.p, **d.options, **weights), lambda: [f(d.t, d.p, **d.options, **weights)]

@@ -247,6 +247,38 @@ def step(d):
     return run, outputs
 
 
+def average(d):
+    """The blend of each array in place."""
+    averages = [a.copy() for a in d.averages]
+
+    def run():
+        for a, p in zip(averages, d.params, strict=True):
+            a += (1 - reference.AVERAGE_DECAY) * (p - a)
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return averages
+
+    return run, outputs
+
+
+def max_norm(d):
+    """The columns of each matrix scaled in place."""
+    weights = [w.copy() for w in d.weights]
+
+    def run():
+        for w in weights:
+            norm = np.sqrt(np.einsum("ij,ij->j", w, w))
+            w *= reference.MOST_NORM / np.maximum(norm, reference.MOST_NORM)
+
+    def outputs():
+        run()
+        return weights
+
+    return run, outputs
+
+
 def update(d):
     """The update of each array in place."""
     params = [p.copy() for p in d.params]

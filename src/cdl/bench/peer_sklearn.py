@@ -1,11 +1,13 @@
-"""scikit-learn's MLPClassifier."""
+"""scikit-learn's MLPClassifier and metrics."""
 
 import warnings
 
 import sklearn
+from sklearn import metrics
 from sklearn.neural_network import MLPClassifier
 
 from . import reference
+from .rows import METRICS
 
 
 def start(threads):
@@ -33,3 +35,10 @@ def digits(d):
         ).fit(d.x, d.y)
 
     return fit, lambda: [fit().score(d.x_test, d.y_test)]
+
+
+def metric(d):
+    """The function of sklearn.metrics."""
+    f = getattr(metrics, METRICS[d.title][2])
+    weights = {} if d.weights is None else {"sample_weight": d.weights}
+    return lambda: f(d.t, d.p, **d.options, **weights), lambda: [f(d.t, d.p, **d.options, **weights)]

@@ -341,6 +341,39 @@ def regularised(d, compiled=lambda f: f):
     return run, outputs
 
 
+def average(d):
+    """What torch.optim.swa_utils.get_ema_multi_avg_fn does, which AveragedModel calls after a step."""
+    averages, params = ([torch.from_numpy(p.copy()) for p in part] for part in (d.averages, d.params))
+    blend = torch.optim.swa_utils.get_ema_multi_avg_fn(reference.AVERAGE_DECAY)
+
+    def run():
+        with torch.no_grad():
+            blend(averages, params, None)
+
+    def outputs():
+        for _ in range(reference.CHECKED_STEPS):
+            run()
+        return [a.numpy() for a in averages]
+
+    return run, outputs
+
+
+def max_norm(d):
+    """torch.renorm over the columns, copied back as a user would."""
+    weights = [torch.from_numpy(w.copy()) for w in d.weights]
+
+    def run():
+        with torch.no_grad():
+            for w in weights:
+                w.copy_(torch.renorm(w, 2, 1, reference.MOST_NORM))
+
+    def outputs():
+        run()
+        return [w.numpy() for w in weights]
+
+    return run, outputs
+
+
 def update(d):
     """optimizer.step(), in the fastest of the forms that torch has for the rule on a CPU: fused, else one by one."""
     params = [torch.from_numpy(p.copy()).requires_grad_() for p in d.params]

@@ -17,6 +17,7 @@ from .reference_images import image_norm_grad as image_norm_grad
 from .reference_images import pool_grad as pool_grad
 from .reference_images import upsample_grad as upsample_grad
 from .reference_loss import loss_and_slope
+from .reference_metrics import metric as metric
 from .reference_networks import network_epoch as network_epoch
 from .reference_networks import network_predict as network_predict
 from .reference_networks import network_step as network_step
@@ -40,6 +41,8 @@ RHO, MOMENTUM = 0.9, 0.9
 EPOCHS, BATCH = 30, 32
 FIT_EPOCHS = 5
 DROP_PROB = 0.5
+AVERAGE_DECAY = 0.99  # of a moving average of weights
+MOST_NORM = 3.0  # of the weights of a unit
 CHECKED_STEPS = 10  # steps of a training row whose parameters are compared
 
 
@@ -173,6 +176,24 @@ def update(rule, count):
     for _ in range(CHECKED_STEPS):
         optimizer.update(exact, slopes)
     return SimpleNamespace(rule=rule, params=params, grads=grads), exact
+
+
+def average(count):
+    """Averages after CHECKED_STEPS of a moving average of the same weights."""
+    rng = np.random.default_rng(0)
+    averages, params = ([rng.standard_normal(shape, np.float32) for shape in OPTIMIZED[count]] for _ in range(2))
+    left = AVERAGE_DECAY**CHECKED_STEPS
+    exact = [left * a.astype(float) + (1 - left) * p for a, p in zip(averages, params, strict=True)]
+    return SimpleNamespace(averages=averages, params=params), exact
+
+
+def max_norm(count):
+    """Matrices whose columns have norms of at most MOST_NORM, which about half of them exceed at first."""
+    rng = np.random.default_rng(0)
+    weights = [rng.standard_normal(shape, np.float32) * np.float32(MOST_NORM / shape[0] ** 0.5)
+               for shape in OPTIMIZED[count] if len(shape) > 1]
+    norms = [np.sqrt((w.astype(float) ** 2).sum(0)) for w in weights]
+    return SimpleNamespace(weights=weights), [w * np.minimum(1, MOST_NORM / n) for w, n in zip(weights, norms, strict=True)]
 
 
 def backprop(*args):

@@ -234,6 +234,47 @@ IDIOMS = {
     "a + b * a": lambda np, d: d.a + d.b * d.a,
 }
 
+# Metrics by title: the samples, cdl's function, scikit-learn's, options, whether there are weights. After " of" and "," a
+# title says what it is tried on.
+_MACRO = {"average": "macro"}
+METRICS = {
+    "accuracy": ("labels", "accuracy", "accuracy_score", {}, False),
+    "accuracy, weights": ("labels", "accuracy", "accuracy_score", {}, True),
+    "accuracy of texts": ("texts", "accuracy", "accuracy_score", {}, False),
+    "top-3 accuracy": ("scores", "top_k_accuracy", "top_k_accuracy_score", {"k": 3}, False),
+    "balanced accuracy": ("labels", "balanced_accuracy", "balanced_accuracy_score", {}, False),
+    "precision": ("labels", "precision", "precision_score", _MACRO, False),
+    "recall": ("labels", "recall", "recall_score", _MACRO, False),
+    "F1": ("labels", "f1", "f1_score", _MACRO, False),
+    "F1, weights": ("labels", "f1", "f1_score", _MACRO, True),
+    "F1 of texts": ("texts", "f1", "f1_score", _MACRO, False),
+    "F2, average by weight": ("labels", "fbeta", "fbeta_score", {"beta": 2, "average": "weighted"}, False),
+    "Cohen's kappa": ("labels", "cohen_kappa", "cohen_kappa_score", {}, False),
+    "Matthews": ("labels", "matthews", "matthews_corrcoef", {}, False),
+    "confusion matrix": ("labels", "confusion_matrix", "confusion_matrix", {}, False),
+    "confusion matrix of texts": ("texts", "confusion_matrix", "confusion_matrix", {}, False),
+    "ROC AUC": ("two", "roc_auc", "roc_auc_score", {}, False),
+    "ROC AUC, weights": ("two", "roc_auc", "roc_auc_score", {}, True),
+    "ROC AUC of 5 classes, each against the rest": ("five", "roc_auc", "roc_auc_score", {"multi_class": "ovr"}, False),
+    "ROC AUC of 5 classes, each against each": ("five", "roc_auc", "roc_auc_score", {"multi_class": "ovo"}, False),
+    "average precision": ("two", "average_precision", "average_precision_score", {}, False),
+    "log loss": ("two", "log_loss", "log_loss", {}, False),
+    "log loss of 10 classes": ("scores", "log_loss", "log_loss", {}, False),
+    "Brier score": ("two", "brier", "brier_score_loss", {}, False),
+    "Brier score of 10 classes": ("scores", "brier", "brier_score_loss", {}, False),
+    "MSE": ("numbers", "mse", "mean_squared_error", {}, False),
+    "MSE, weights": ("numbers", "mse", "mean_squared_error", {}, True),
+    "RMSE": ("numbers", "rmse", "root_mean_squared_error", {}, False),
+    "MAE": ("numbers", "mae", "mean_absolute_error", {}, False),
+    "MAPE": ("numbers", "mape", "mean_absolute_percentage_error", {}, False),
+    "median absolute error": ("numbers", "median_absolute_error", "median_absolute_error", {}, False),
+    "median absolute error, weights": ("numbers", "median_absolute_error", "median_absolute_error", {}, True),
+    "max error": ("numbers", "max_error", "max_error", {}, False),
+    "R²": ("numbers", "r2", "r2_score", {}, False),
+    "R², weights": ("numbers", "r2", "r2_score", {}, True),
+    "explained variance": ("numbers", "explained_variance", "explained_variance_score", {}, False),
+}
+
 TINY = (4, 16, 3)
 
 # Shapes of what an optimizer updates, by the number of parameters: a large network as a few matrices, and a small one as
@@ -241,6 +282,7 @@ TINY = (4, 16, 3)
 OPTIMIZED = {
     11 << 20: [(1024, 1024)] * 11,
     1_012_480: [(224, 224), (224,), (224,)] * 20,
+    9_610: [(64, 128), (128,), (128, 10), (10,)],
 }
 
 ROWS = [
@@ -312,12 +354,20 @@ ROWS = [
             Row("optim", f"{rule}, 1M in 60 tensors", "update", (rule, 1_012_480), ratio=2.0),
         )
     ),
+    # What callbacks add to a step. torch's max-norm makes a new array, and so does NumPy's.
+    *(Row("optim", f"moving average, {name}", "average", (count,), ratio=ratio, **options) for name, count, ratio, options in (
+        ("64-128-10", 9_610, 2.0, {"threads": (1,)}), ("11M parameters", 11 << 20, 0.95, {}))),
+    *(Row("optim", f"max-norm, {name}", "max_norm", (count,), ratio=ratio, **options) for name, count, ratio, options in (
+        ("64-128-10", 9_610, 2.0, {"threads": (1,)}), ("11M parameters", 11 << 20, 1.0, {}))),
     # The answer is a share of words with a neighbour of their own topic: see reference_words.
     *(Row("word2vec", f"Word2Vec, {kind}, 5 negatives, 100 numbers, window 5: an epoch", "word2vec", (kind,), ratio=ratio,
           peers=("gensim",), tolerance=0.1) for kind, ratio in (("skip-gram", 3), ("CBOW", 2))),
     Row("word2vec", "Word2Vec, reading a file and making its vocabulary", "word_counts", (), ratio=3, peers=("gensim",),
         threads=(1,)),
     *(Row("idioms", name, "idiom", (name,), threads=(1,)) for name in IDIOMS),
+    # Sums of a million numbers in another order.
+    *(Row("metrics", f"{title}, 1M rows", "metric", (title,), peers=("sklearn",), tolerance=1e-12, threads=(1,))
+      for title in METRICS),
     # Ids are exact. Every call begins with an empty cache of words.
     *(Row("tokenizers", f"{title}, 460 kB of English and code in lines", kind, (), ratio=0.5, tolerance=0.0, threads=(1,))
       for kind, title in (("wordpiece", "WordPiece"), ("byte_pairs", "byte-level BPE"))),

@@ -13,7 +13,9 @@ class Callback:
         resume(training)                        may set everything to where an earlier training was
         for each epoch:
             on_batch_end(model)                 after every step of the optimizer
+            on_measure_begin(model)             the steps of the epoch are done, its validation begins
             callback(model, epoch, figures)     the epoch is in the history; True ends the training
+            on_measure_end(model)               what is measured, and kept as best, is known
             on_epoch_end(training)              the schedules have moved on: the state is that in which the next begins
         on_fit_end(model)                       also after an error or an interrupt
 
@@ -58,8 +60,14 @@ class Callback:
     def on_batch_end(self, model):
         """Called after every step of the optimizer."""
 
+    def on_measure_begin(self, model):
+        """Called after the last step of every epoch, before its validation."""
+
     def __call__(self, model, epoch, figures):
         """Called after every epoch, which is counted from 0, with its figures by name; True ends the training."""
+
+    def on_measure_end(self, model):
+        """Called after every epoch's validation and after all callbacks were called with its figures."""
 
     def on_epoch_end(self, training):
         """Called when an epoch is done with altogether: `training.epoch` is the next one."""

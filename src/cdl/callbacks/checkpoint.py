@@ -1,13 +1,12 @@
 """Files from which a training goes on as if it had never stopped."""
 import errno
-import math
 import os
 import re
 from pathlib import Path
 
 from cdl._core.check import positive_integer
 from cdl.callbacks.callback import Callback
-from cdl.callbacks.early_stopping import better, direction, figure_of
+from cdl.callbacks.monitor import Monitor
 from cdl.io.atomic import remove_leftovers
 from cdl.io.checkpoint import load_training, save_training
 
@@ -79,7 +78,7 @@ class Checkpoint(Callback):
         self.path, self.monitor = os.fspath(path), monitor
         self.every = positive_integer(every, "Checkpoint", "every")
         self.keep = None if keep is None else positive_integer(keep, "Checkpoint", "keep")
-        self.mode = direction(mode, monitor, "Checkpoint")
+        self.mode = mode
         self.numbered = "{epoch" in os.path.basename(self.path)
         if not self.numbered and self.keep != 1:
             raise ValueError(f"Checkpoint: keep={keep} files need names of their own: put {{epoch}} into the path, as in "
@@ -126,8 +125,13 @@ class Checkpoint(Callback):
 
     def on_fit_begin(self, model):
         """Forget an earlier training."""
-        self.saved = self.best = None
-        self._due, self._written = False, []
+        self._watch = Monitor("Checkpoint", self.monitor or "loss", 0.0, self.mode)
+        self.saved, self._due, self._written = None, False, []
+
+    @property
+    def best(self):
+        """The best value of the monitored figure so far, or None."""
+        return self._watch.best
 
     def resume(self, training):
         """Go on from the newest file, if that is wanted and there is one."""
@@ -138,9 +142,7 @@ class Checkpoint(Callback):
 
     def __call__(self, model, epoch, figures):
         if self.monitor is not None:
-            value = figure_of(figures, self.monitor, "Checkpoint")
-            self._due = better(value, self.best, self.mode)
-            self.best = value if self._due else self.best
+            self._due = self._watch.improves(self._watch.value(figures))
 
     def on_epoch_end(self, training):
         """Write the file, if it is due."""
@@ -165,12 +167,11 @@ class Checkpoint(Callback):
 
     def state_dict(self):
         """The best value of the monitored figure."""
-        return {"path": os.path.basename(self.path), "best": self.best if self.best is None else float(self.best)}
+        return {"best": self.best}
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave."""
-        best = state["best"]
-        self.best = None if best is None or math.isnan(best) else float(best)
+        self._watch.best = state["best"]
 
     def __repr__(self):
         return f"Checkpoint({self.path!r}, every={self.every}, monitor={self.monitor!r})"

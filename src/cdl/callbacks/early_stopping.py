@@ -1,13 +1,8 @@
 """Stopping a training run when it no longer gets better."""
-import math
-
-from cdl._core.check import number
 from cdl.callbacks.callback import Callback
+from cdl.callbacks.monitor import Monitor
 
 __all__ = ["EarlyStopping"]
-
-# How the names of figures end of which more is better; of all others, such as losses and errors, less is.
-MORE_IS_BETTER = ("accuracy", "precision", "recall", "f1", "auc", "r2", "variance", "kappa", "matthews")
 
 
 class EarlyStopping(Callback):
@@ -22,8 +17,8 @@ class EarlyStopping(Callback):
     min_delta : float
         By how much a value must beat the best one to be an improvement, ≥ 0.
     mode : {"auto", "min", "max"}
-        Whether less or more is better; "auto": more for names that end in "accuracy", "precision", "recall",
-        "f1", "auc", "r2" and their like, less for all others.
+        Whether less or more is better; "auto": what the metric of that name says ("val_f1": more, "val_rmse": less), else
+        more for names that end in "accuracy" and less for all others.
     restore_best : bool
         Whether the model gets the weights (and buffers) of its best epoch back when the training ends: early, after its
         last epoch, or by an interrupt.
@@ -59,21 +54,24 @@ class EarlyStopping(Callback):
     def __init__(self, monitor="val_loss", patience=5, min_delta=0.0, *, mode="auto", restore_best=True):
         if isinstance(patience, bool) or not hasattr(patience, "__index__") or patience < 0:
             raise ValueError(f"EarlyStopping: patience must be an integer, 0 or more, got {patience!r}")
-        if not 0 <= number(min_delta, "EarlyStopping", "min_delta") < math.inf:
-            raise ValueError(f"EarlyStopping: min_delta must be 0 or more, got {min_delta!r}")
-        self.monitor, self.patience, self.min_delta, self.restore_best = monitor, patience, min_delta, restore_best
-        self.mode = direction(mode, monitor, "EarlyStopping")
+        self.monitor, self.patience, self.min_delta, self.mode = monitor, patience, min_delta, mode
+        self.restore_best = restore_best
         self.on_fit_begin(None)
 
     def on_fit_begin(self, model):
         """Forget an earlier training."""
-        self.best = self.best_epoch = self.stopped_epoch = self._state = None
+        self._watch = Monitor("EarlyStopping", self.monitor, self.min_delta, self.mode)
+        self.best_epoch = self.stopped_epoch = self._state = None
         self._waited = 0
 
+    @property
+    def best(self):
+        """The best value so far, or None."""
+        return self._watch.best
+
     def __call__(self, model, epoch, figures):
-        value = figure_of(figures, self.monitor, "EarlyStopping")
-        if better(value, self.best, self.mode, self.min_delta):
-            self.best, self.best_epoch, self._waited = value, epoch, 0
+        if self._watch.improves(self._watch.value(figures)):
+            self.best_epoch, self._waited = epoch, 0
             if self.restore_best:
                 self._state = model.state_dict()
             return False
@@ -96,32 +94,9 @@ class EarlyStopping(Callback):
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave."""
-        self.best, self.best_epoch, self._waited = state["best"], state["best_epoch"], state["waited"]
+        self._watch.best, self.best_epoch, self._waited = state["best"], state["best_epoch"], state["waited"]
         weights = {name.removeprefix("weights."): array for name, array in state.items() if name.startswith("weights.")}
         self._state = weights or None
 
     def __repr__(self):
         return f"EarlyStopping({self.monitor!r}, patience={self.patience}, min_delta={self.min_delta:g})"
-
-
-def direction(mode, monitor, who):
-    """"min" or "max": which way the figure `monitor` is better."""
-    if mode not in ("auto", "min", "max"):
-        raise ValueError(f"{who}: mode must be 'auto', 'min' or 'max', got {mode!r}")
-    return mode if mode != "auto" else "max" if (monitor or "").endswith(MORE_IS_BETTER) else "min"
-
-
-def figure_of(figures, name, who):
-    """The figure of this name, a float."""
-    if name not in figures:
-        hint = "pass validation_data to fit, or " if name.startswith("val_") else ""
-        raise ValueError(f"{who}: there is no figure {name!r}; {hint}monitor one of {', '.join(figures)}")
-    return float(figures[name])
-
-
-def better(value, best, mode, min_delta=0.0):
-    """Whether `value` beats the `best` so far (None: there is none) by more than min_delta."""
-    if math.isnan(value):
-        return False
-    gain = math.inf if best is None else value - best if mode == "max" else best - value
-    return gain > min_delta

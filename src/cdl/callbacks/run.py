@@ -8,8 +8,8 @@ import time
 
 from cdl.callbacks.callback import Callback
 from cdl.callbacks.checkpoint import Checkpoint
-from cdl.callbacks.early_stopping import better, direction, figure_of
 from cdl.callbacks.log import CSVLog
+from cdl.callbacks.monitor import Monitor
 from cdl.callbacks.predictions import Predictions
 from cdl.io.atomic import atomic_write
 from cdl.io.model import save_model
@@ -95,7 +95,8 @@ class Run(Callback):
         if resume and overwrite:
             raise ValueError("Run: give resume or overwrite, not both")
         self.folder, self.monitor, self.overwrite = os.fspath(folder), monitor, bool(overwrite)
-        self._mode = direction(mode, monitor, "Run") and mode
+        self.mode = mode
+        self._watch = Monitor("Run", monitor or "loss", 0.0, mode)
         self.classes = None if classes is None else [str(name) for name in classes]
         try:
             self.notes = json.loads(json.dumps(notes))
@@ -103,7 +104,12 @@ class Run(Callback):
             raise ValueError(f"Run: notes must be plain values, as JSON has them: {error}") from None
         self.checkpoint = Checkpoint(self._path("checkpoint.safetensors"), every=every, resume=resume)
         self._log = CSVLog(self._path("history.csv"))
-        self.best = self.best_epoch = None
+        self.best_epoch = None
+
+    @property
+    def best(self):
+        """The best value of the monitored figure so far, or None."""
+        return self._watch.best
 
     def _path(self, name):
         return os.path.join(self.folder, name)
@@ -145,7 +151,7 @@ class Run(Callback):
         """Forget an earlier training."""
         self.checkpoint.on_fit_begin(model)
         self._log.on_fit_begin(model)
-        self.best = self.best_epoch = None
+        self._watch, self.best_epoch = Monitor("Run", self.monitor or "loss", 0.0, self.mode), None
         self._began, self._seconds = _now(), 0.0
         self._since = time.perf_counter()
 
@@ -159,11 +165,10 @@ class Run(Callback):
 
     def __call__(self, model, epoch, figures):
         self._log(model, epoch, figures)
-        monitor = self.monitor or ("val_loss" if "val_loss" in figures else "loss")
-        mode = direction(self._mode, monitor, "Run")
-        value = figure_of(figures, monitor, "Run")
-        if better(value, self.best, mode):
-            self.best, self.best_epoch = value, epoch
+        if self.monitor is None and "val_loss" in figures:
+            self._watch.name = "val_loss"
+        if self._watch.improves(self._watch.value(figures)):
+            self.best_epoch = epoch
             save_model(self._path("best.safetensors"), model)
             seen = self._seen.summary()
             if seen is not None:
@@ -194,7 +199,7 @@ class Run(Callback):
         self._write("state.json", {
             "state": how, "began": self._began, "written": _now(), "seconds": self._spent(), "epoch": training.epoch,
             "epochs": training.epochs, "best": self.best, "best_epoch": None if self.best is None else self.best_epoch + 1,
-            "monitor": self.monitor or ("val_loss" if "val_loss" in training.history else "loss")})
+            "monitor": self._watch.name})
 
     def _spent(self):
         """Seconds of training, those before it was resumed too."""
@@ -213,7 +218,7 @@ class Run(Callback):
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave."""
-        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self._watch.best, self.best_epoch = state["best"], state["best_epoch"]
         self._began, self._seconds = state["began"], float(state["seconds"])
 
     def __repr__(self):

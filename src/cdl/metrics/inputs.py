@@ -1,7 +1,7 @@
 """What all metrics ask of their arguments: arrays of one length, numbers without NaN, weights, labels."""
 import numpy as np
 
-__all__ = ["arrays", "decided", "integers", "no_nan", "weights_for"]
+__all__ = ["arrays", "columns_of", "decided", "hottest", "in_range", "integers", "no_nan", "scored", "weights_for"]
 
 
 def arrays(y_true, y_pred, who):
@@ -61,21 +61,28 @@ def decided(y_true, y_pred, who, threshold=0.5):
     labels without that axis, one-hot rows.
     """
     y_true, y_pred = arrays(y_true, y_pred, who)
-    if y_pred.ndim > 1 and y_pred.shape[-1] == 1:       # a column: one value a sample
+    column = y_pred.ndim > 1 and y_pred.shape[-1] == 1
+    if column:      # one value a sample
         y_pred = y_pred[..., 0]
-        y_true = y_true[..., 0] if y_true.ndim > 1 and y_true.shape[-1] == 1 else y_true
+    y_true = _without_column(y_true, y_pred.shape)
     if y_true.shape == y_pred.shape:
         if y_pred.dtype.kind != "f":
+            if (y_true.dtype.kind in "US") != (y_pred.dtype.kind in "US") and "O" not in (y_true.dtype.kind, y_pred.dtype.kind):
+                raise TypeError(f"{who}: labels must be all numbers or all texts; got dtypes {y_true.dtype} and {y_pred.dtype}")
             return integers(y_true, who, "y_true"), y_pred
-        if y_pred.ndim == 1:
+        if y_pred.ndim == 1 or column:
             return _thresholded(y_true, y_pred, who, threshold)
-        return _hottest(y_true, who), no_nan(y_pred, who, "y_pred").argmax(-1)
+        return hottest(y_true, who), no_nan(y_pred, who, "y_pred").argmax(-1)
     if y_true.shape == y_pred.shape[:-1] and y_pred.dtype.kind in "fiub":
         return in_range(y_true, y_pred.shape[-1], who), no_nan(y_pred, who, "y_pred").argmax(-1)
     if y_true.shape[:-1] == y_pred.shape and y_true.dtype.kind in "fiub":
-        return _hottest(y_true, who), integers(y_pred, who, "y_pred")
+        return hottest(y_true, who), integers(y_pred, who, "y_pred")
     raise ValueError(f"{who}: expected y_pred with labels of y_true's shape {y_true.shape}, or scores with one axis more, or "
                      f"one-hot rows in y_true; got y_pred of shape {y_pred.shape}")
+
+
+def _without_column(y_true, shape):
+    return y_true[..., 0] if y_true.shape == (*shape, 1) else y_true
 
 
 def in_range(labels, classes, who):
@@ -90,11 +97,43 @@ def in_range(labels, classes, who):
     return labels
 
 
-def _hottest(rows, who):
+def scored(y_true, y_pred, who):
+    """Labels, flat, the scores of each, (N, C), C = 1 for scores of one class, and the shape that the labels had."""
+    y_true, y_pred = arrays(y_true, y_pred, who)
+    if y_pred.dtype.kind not in "fiub":
+        raise TypeError(f"{who}: y_pred must hold scores, got dtype {y_pred.dtype}")
+    if y_pred.ndim == 1 or y_pred.shape[-1] == 1:
+        y_pred = y_pred.reshape(*y_pred.shape[:max(1, y_pred.ndim - 1)], 1)
+        y_true = _without_column(y_true, y_pred.shape[:-1])
+    elif y_true.shape == y_pred.shape:
+        y_true = hottest(y_true, who)
+    if y_true.shape != y_pred.shape[:-1]:
+        raise ValueError(f"{who}: expected y_pred of shape {(*y_true.shape, 'C')}, or for two classes {y_true.shape}; got "
+                         f"{y_pred.shape if y_pred.shape[-1] > 1 else y_pred.shape[:-1]}")
+    return y_true.reshape(-1), no_nan(y_pred, who, "y_pred").reshape(-1, y_pred.shape[-1]), y_true.shape
+
+
+def columns_of(y_true, columns, labels, who):
+    """The column of scores of each sample's class: `labels` in their order, 0 … C - 1 by default, sorted for texts."""
+    if labels is None and y_true.dtype.kind in "iufb":
+        return in_range(y_true, columns, who).astype(np.int64, copy=False)
+    items = y_true.tolist()
+    classes = sorted(set(items)) if labels is None else labels
+    if len(classes) != columns:
+        raise ValueError(f"{who}: {len(classes)} classes for {columns} columns of y_pred; give labels, one for each column")
+    place = {label: i for i, label in enumerate(classes)}
+    unknown = [label for label in set(items) if label not in place]
+    if unknown:
+        raise IndexError(f"{who}: y_true holds {unknown[0]!r}, which is none of the labels {', '.join(map(repr, classes[:9]))}")
+    return np.fromiter(map(place.__getitem__, items), np.int64, len(items))
+
+
+def hottest(rows, who):
     """The place of the 1 in each one-hot row (of the largest share, for soft labels)."""
     rows = no_nan(rows, who, "y_true")
     if rows.dtype.kind not in "fiub" or abs(rows.sum(-1) - 1.0).max() > 1e-3:
-        raise ValueError(f"{who}: rows of y_true must be one-hot, of sum 1; for samples of several labels see binary_accuracy")
+        raise ValueError(f"{who}: rows of y_true must be one-hot, of sum 1; where a sample has several labels with a "
+                         "probability each, give y_pred[..., None]")
     return rows.argmax(-1)
 
 

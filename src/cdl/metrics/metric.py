@@ -1,6 +1,9 @@
 """The form of all streaming metrics: what a batch gives, how two batches' are joined, and the figure of what was gathered."""
+import inspect
 
-__all__ = ["MeanMetric", "Metric", "added"]
+import numpy as np
+
+__all__ = ["KeptMetric", "MeanMetric", "Metric", "added"]
 
 
 class Metric:
@@ -24,7 +27,8 @@ class Metric:
     """
 
     name = "metric"
-    is_number = True        # whether the result is one number, as the history needs it
+    is_number = True            # whether the result is one number, as the history needs it
+    larger_is_better = True
     _state = None
 
     def update(self, y_true, y_pred, sample_weight=None):
@@ -74,7 +78,7 @@ class Metric:
         raise NotImplementedError(f"{type(self).__name__} must define the figure of a state")
 
     def _options(self):
-        return {name: value for name, value in vars(self).items() if name != "name" and not name.startswith("_")}
+        return {name: vars(self)[name] for name in inspect.signature(type(self)).parameters if name in vars(self)}
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._options().items())})"
@@ -101,6 +105,34 @@ class MeanMetric(Metric):
         if not weight:
             raise ValueError(f"{self.name}: all sample weights are 0")
         return (total + rest) / weight
+
+
+class KeptMetric(Metric):
+    """A metric that keeps what it is given: y_true, y_pred (or what it makes of these) and weights, lists of arrays."""
+
+    def _batch(self, y_true, y_pred, sample_weight):
+        return [[array] for array in self._keep(y_true, y_pred, sample_weight)]
+
+    def _join(self, state):
+        if self._state is None:
+            self._state = [[] for _ in state]
+        for kept, arrays in zip(self._state, state, strict=True):
+            kept += [None if array is None else np.array(array) for array in arrays]    # batches may be written over
+
+    def _value(self, state):
+        *parts, weights = state
+        if any(array is not None for array in weights):
+            weights = np.concatenate([np.ones(len(part)) if array is None else array
+                                      for part, array in zip(parts[0], weights, strict=True)])
+        else:
+            weights = None
+        return self._figure(*(part[0] if len(part) == 1 else np.concatenate(part) for part in parts), weights)
+
+    def _keep(self, y_true, y_pred, sample_weight):
+        raise NotImplementedError(f"{type(self).__name__} must define what is kept of a batch")
+
+    def _figure(self, *arrays):
+        raise NotImplementedError(f"{type(self).__name__} must define the figure of all that was kept")
 
 
 def added(one, other):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from cdl._core.optim import Fused, checked_options
+from cdl.extras import nearest
 
 __all__ = ["Optimizer"]
 
@@ -35,7 +36,13 @@ class Optimizer(Fused):
     lr : float above 0, or a schedule
         A schedule is any function of how many epochs have passed (or of steps, where its attribute `per` is "step"):
         `cdl.ExponentialDecay(0.1, 0.95)`, `lambda epoch: 0.1 / (1 + epoch)`. Steps are counted by the updates, epochs by
-        `next_epoch()`, which `fit` calls.
+        `next_epoch()`, which `fit` calls. One by steps is asked at the beginning of each update, one by epochs when it is
+        set and by `next_epoch()`.
+
+        Every other option that is a number (weight_decay, momentum, beta1, eps, …) may be a schedule as well, in every group
+        another: `cdl.SGD(params, lr=0.1, momentum=cdl.optim.PiecewiseConstant([0.5, 0.9], [5]))`. Bias corrections are
+        those of the update's own beta1 and beta2. A schedule may give 0 where a constant may not, and numbers out of an
+        option's range end the update before anything is changed.
     weight_decay : float, 0 or more
         λ. Coupled, the default of all but AdamW: λ p is added to the gradient, as the gradient of a penalty ½ λ Σp².
         Decoupled: p is multiplied by 1 - lr λ, and neither gradient nor state sees it.
@@ -54,7 +61,8 @@ class Optimizer(Fused):
     groups : list of Group
         `optimizer.groups[1]["lr"] = 0.01` changes an option of one group.
     lr, weight_decay, decoupled, …
-        Each option of the first group; setting one sets it in every group. `lr` may be set to a schedule too.
+        Each option of the first group, of a schedule its present value; setting one, to a number or a schedule, sets it in
+        every group.
     params : list
         All parameters.
     state : list of dict
@@ -74,16 +82,22 @@ class Optimizer(Fused):
     [(2, 0.01), (2, 0.0)]
     """
 
+    def __new__(cls, *_, **options):
+        _known_options(cls, options)
+        return super().__new__(cls)
+
     lr = option("lr")
     weight_decay = option("weight_decay")
     decoupled = option("decoupled")
 
     def __repr__(self):
         group = self.groups[0]
-        words = [f"lr={group.schedule!r}" if group.schedule is not None else f"lr={group['lr']:g}"]
-        words += [f"{name}={group[name]:g}" for name in group.keys()[3:]]
-        if group["weight_decay"]:
-            words.append(f"weight_decay={group['weight_decay']:g}, decoupled={group['decoupled']}")
+        schedules = group.schedules
+        words = [f"{name}={schedules[name]!r}" if name in schedules else f"{name}={group[name]:g}"
+                 for name in ("lr", *group.keys()[3:], "weight_decay")]
+        words += [f"decoupled={group['decoupled']}"]
+        if not group["weight_decay"] and "weight_decay" not in schedules:
+            del words[-2:]
         words += [f"{name}={bound:g}" for name in ("clip_norm", "clip_value") if (bound := getattr(self, name)) is not None]
         more = f", {len(self.groups)} groups" if len(self.groups) > 1 else ""
         return f"{type(self).__name__}({', '.join(words)}{more})"
@@ -95,7 +109,7 @@ class Optimizer(Fused):
 
         Schedules are code and are not part of it; their position, the numbers, is.
         """
-        groups = [{"params": len(group.params), "scheduled": group.schedule is not None}
+        groups = [{"params": len(group.params), "scheduled": sorted(group.schedules)}
                   | {name: group[name] for name in group.keys()} for group in self.groups]
         state = [{name: s.numpy().copy() if copy else s.numpy() for name, s in slots.items()} for slots in self.state]
         return {"optimizer": type(self).__name__, "t": self.t, "epoch": self.epoch, "groups": groups, "state": state}
@@ -143,14 +157,41 @@ class Optimizer(Fused):
                 raise ValueError(f"{who}: the state array {name} must be floating, got {np.asarray(array).dtype}")
 
 
+# What other libraries call the options whose names here are too different to be found as the nearest ones.
+_ELSEWHERE = {"learning_rate": "lr", "alpha": "rho", "betas": "beta1",
+              "l2": "weight_decay", "initial_accumulator_value": "start"}
+
+
+def _known_options(cls, options):
+    """TypeError for an option that the class does not have, which offers the nearest."""
+    code = getattr(cls.__init__, "__code__", None)
+    if not options or code is None or code.co_flags & 8:       # a class of somebody's own that takes what comes
+        return
+    known = code.co_varnames[1:code.co_argcount + code.co_kwonlyargcount]
+    for name in options:
+        if name not in known:
+            near = _ELSEWHERE.get(name)
+            raise TypeError(f"{cls.__name__}: unknown option {name!r}"
+                            f"{f'; did you mean {near!r}?' if near in known else nearest(name, known)}; known are "
+                            f"{', '.join(known)}")
+
+
 def _options(who, i, group, saved):
-    """The options of group i as they were saved, but for a scheduled lr."""
+    """The options of group i as they were saved, but for those that are scheduled."""
     if saved["params"] != len(group.params):
         raise ValueError(f"{who}: group {i} of the state has {saved['params']} parameters, here it has {len(group.params)}")
-    if bool(saved["scheduled"]) != (group.schedule is not None):
-        raise ValueError(f"{who}: group {i} of the state was saved {'with' if saved['scheduled'] else 'without'} a schedule "
-                         f"of lr, here it has {group.schedule!r}; make the optimizer with the same, load, then change lr")
-    options = {name: saved[name] for name in group.keys() if name != "lr" or group.schedule is None}
+    here, there = set(group.schedules), saved["scheduled"]
+    if isinstance(there, (bool, np.bool_)):     # up to version 0.1.0: whether lr was, which was all that could be
+        there = ["lr"] if there else []
+    if not isinstance(there, Sequence) or not set(there) <= set(group.keys()):
+        raise ValueError(f"{who}: scheduled of group {i} of the state must be a list of options, got {there!r}")
+    there = set(there)
+    if here != there:
+        name = min(here ^ there)
+        raise ValueError(f"{who}: group {i} of the state was saved {'with' if name in there else 'without'} a schedule of "
+                         f"{name}, here it has {group.schedules.get(name)!r}; make the optimizer with the same, load, then "
+                         f"change {name}")
+    options = {name: saved[name] for name in group.keys() if name not in here}
     return checked_options(group, options)
 
 

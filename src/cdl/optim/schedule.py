@@ -1,4 +1,4 @@
-"""Learning rates that change: functions of how many epochs, or steps, have passed."""
+"""Learning rates, and other options, that change: functions of how many epochs, or steps, have passed."""
 import math
 
 from cdl._core.check import number
@@ -10,7 +10,10 @@ class Schedule:
     """The base of all schedules: called with a position, 0 at the start, it gives the learning rate there.
 
     `per` says what the position counts: "epoch", as `optimizer.next_epoch()` and `fit` do, or "step", one for every
-    update. A schedule holds no state: an optimizer that was loaded goes on at its place.
+    update. A schedule holds no state: an optimizer that was loaded goes on at its place. Every other option of an optimizer
+    that is a number may follow one too; what is called lr here is then the value of that option. `cdl.optim` has more of
+    them: PolynomialDecay, PiecewiseConstant, InverseSquareRoot, CosineRestarts, OneCycle. For any other attribute there is
+    `cdl.callbacks.Scheduled`.
 
     Examples
     --------

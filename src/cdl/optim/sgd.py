@@ -58,7 +58,7 @@ class SGD(Optimizer):
                  clip_norm=None, clip_value=None):
         options = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "decoupled": decoupled}
         super().__init__(params, "sgd", options, variant=nesterov, clip_norm=clip_norm, clip_value=clip_value)
-        if nesterov and not any(group["momentum"] for group in self.groups):
+        if nesterov and not any(group["momentum"] or "momentum" in group.schedules for group in self.groups):
             raise ValueError(f"{type(self).__name__}: Nesterov's rule needs momentum > 0")
 
 

@@ -73,8 +73,8 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     augment : callable, optional
         `augment(x, y)` returns what to train on instead of the batch x, y, ndarrays that it may change.
     penalty : callable, optional
-        `penalty(model)` is added to the loss of every training batch, such as
-        `lambda model: 1e-4 * sum((w * w).sum() for w in model.parameters())`.
+        `penalty(model)` is added to the loss of every training batch, such as `cdl.losses.Penalty(l2=1e-4)` or
+        `lambda model: cdl.l2_penalty(model, 1e-4)`, which are over the weights, without biases and normalisations.
     shuffle : bool, default True
         Whether every epoch takes the samples in a new random order.
     progress : bool
@@ -146,6 +146,7 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
                 batches.shuffle(reorder)
             with Progress(samples, label=f"epoch {training.epoch + 1}/{epochs}", enabled=progress) as bar:
                 figures = _epoch(training, batches, metrics, augment, penalty, bar)
+                training.call("on_measure_begin", model)
                 if held_out:
                     seen = _measured(model, held_out, loss, metrics, training.observers)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
@@ -166,6 +167,7 @@ def _end_epoch(training, figures):
     for callback in training.callbacks:
         if callback(training.model, training.epoch, figures) is True:
             training.stop()
+    training.call("on_measure_end", training.model)
     training.optimizer.next_epoch()
     training.epoch += 1
     training.call("on_epoch_end", training)

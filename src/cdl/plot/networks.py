@@ -1,37 +1,14 @@
-"""Pictures of what a network has learned, drawn with matplotlib (``pip install 'cdl[plot]'``).
-
-Each function returns a `Picture`: the figure, whose ``savefig(path)`` saves it, and the numbers that it shows. The curves
-of a training are drawn by ``history.plot()``.
-"""
-from typing import NamedTuple
-
+"""Pictures of what is inside a network."""
 import numpy as np
 
 from cdl._core.check import positive_integer
 from cdl._core.tensor import Tensor
 from cdl.extras import require
 from cdl.nn.layer import Layer
+from cdl.plot.picture import Picture, axes_of
 from cdl.train.summary import watched
 
-__all__ = ["Picture", "attention_map", "confusion_matrix", "feature_maps", "filters", "word_neighbours"]
-
-# Beyond so many classes the counts are too small to be read; the colours remain.
-_NUMBERED = 20
-
-
-class Picture(NamedTuple):
-    """A matplotlib figure and the array that is drawn on it.
-
-    Examples
-    --------
-    >>> Picture(None, np.ones(3)).array
-    array([1., 1., 1.])
-    """
-
-    figure: object
-    array: np.ndarray
-
-_MOST_CLASSES = 2000     # of a confusion matrix: 32 MB of counts
+__all__ = ["attention_map", "feature_maps", "filters", "word_neighbours"]
 
 
 def feature_maps(model, image, layer=None, *, most=64, ax=None):
@@ -273,7 +250,7 @@ def word_neighbours(source, words, *, most=8, ax=None):
 
 
 def _draw_words(places, group, asked, ax):
-    ax = _axes(ax, (7.2, 5.4))
+    ax = axes_of(ax, (7.2, 5.4))
     for i, ((word, colour), (x, y)) in enumerate(zip(group.items(), places, strict=True)):
         ax.plot(x, y, "o" if i < asked else ".", color=f"C{colour % 10}")
         ax.annotate(word, (x, y), xytext=(4, 3), textcoords="offset points", color=f"C{colour % 10}",
@@ -304,79 +281,6 @@ def _name_ticks(ax, queries, keys):
         ax.set_yticks(range(len(queries)), queries, fontsize="small")
     ax.set_xlabel("key")
     ax.set_ylabel("query")
-
-
-def confusion_matrix(y_true, y_pred, classes=None, *, normalize=False, ax=None):
-    """Draw how often class i (a row) was taken for class j (a column).
-
-    Parameters
-    ----------
-    y_true : array_like
-        Integer labels (N,), or one-hot rows (N, C).
-    y_pred : array_like
-        Labels, or scores (N, C), whose largest counts: what ``model.predict`` gives.
-    classes : sequence of str, optional
-        Their names; default: their numbers.
-    normalize : bool, default False
-        Shares of each row, of sum 1 (0 for a class without samples), instead of counts.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw; without it a new figure is made.
-
-    Returns
-    -------
-    Picture
-        The array has shape (C, C): int64 counts, or float64 shares.
-
-    Raises
-    ------
-    ValueError
-        For no samples, labels of another shape or number, fewer names than classes.
-    TypeError
-        For labels that are no integers.
-    IndexError
-        For a negative label.
-    ImportError
-        matplotlib is not installed.
-
-    Examples
-    --------
-    >>> picture = confusion_matrix([0, 0, 1, 2], [0, 1, 1, 2], ["cat", "dog", "hen"])
-    >>> picture.array
-    array([[1, 1, 0],
-           [0, 1, 0],
-           [0, 0, 1]])
-    """
-    require("matplotlib.pyplot", "plot", "plot.confusion_matrix")
-    counts = [len(y) if np.ndim(y) else 0 for y in (y_true, y_pred)]
-    if counts[0] != counts[1] or not counts[0]:
-        raise ValueError(f"plot.confusion_matrix: expected as many predictions as labels, and one at least, got {counts[0]} "
-                         f"labels and {counts[1]} predictions")
-    true, predicted = _labels(y_true, "y_true"), _labels(y_pred, "y_pred")
-    scores = [np.shape(y)[1] for y in (y_true, y_pred) if np.ndim(y) == 2]
-    count = max(int(true.max()) + 1, int(predicted.max()) + 1, *scores)
-    if count > _MOST_CLASSES:
-        raise ValueError(f"plot.confusion_matrix: the label {count - 1} asks for {count} classes, and {_MOST_CLASSES} are the "
-                         "most that fit a picture; number the classes from 0 and leave out labels that are to be ignored")
-    names = [str(i) for i in range(count)] if classes is None else [str(name) for name in classes]
-    if len(names) < count:
-        raise ValueError(f"plot.confusion_matrix: {len(names)} names for {count} classes")
-    count = len(names)
-    array = np.bincount(true * count + predicted, minlength=count * count).reshape(count, count)
-    if normalize:
-        array = array / np.maximum(array.sum(axis=1, keepdims=True), 1)
-    return Picture(_draw_matrix(array, names, ax), array)
-
-
-def _labels(y, name):
-    y = np.asarray(y)
-    labels = y.argmax(axis=1) if y.ndim == 2 and y.shape[1] > 0 else y
-    if labels.ndim != 1:
-        raise ValueError(f"plot.confusion_matrix: {name} must hold labels (N,) or scores (N, C), got shape {y.shape}")
-    if labels.dtype.kind not in "iub":
-        raise TypeError(f"plot.confusion_matrix: {name} must hold integer labels, got dtype {y.dtype}")
-    if labels.size and labels.min() < 0:
-        raise IndexError(f"plot.confusion_matrix: {name} has the label {labels.min()}; labels begin with 0")
-    return labels.astype(np.int64)
 
 
 def _layer_named(places, layer):
@@ -410,36 +314,11 @@ def _counted(shown, count, what):
     return f"{count} {what}" if shown == count else f"the first {shown} of {count} {what}"
 
 
-def _axes(ax, size):
-    if ax is not None:
-        return ax
-    return require("matplotlib.pyplot", "plot", "plot").subplots(figsize=size, layout="constrained")[1]
-
-
 def _draw(whole, title, ax):
     """The figure on which a mosaic is drawn, pixels as squares."""
     height, width = whole.shape[:2]
-    ax = _axes(ax, (6.4, max(6.4 * height / width, 1) + 0.4))
+    ax = axes_of(ax, (6.4, max(6.4 * height / width, 1) + 0.4))
     ax.imshow(whole, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     ax.set_title(title, fontsize="medium")
     ax.set_axis_off()
-    return ax.figure
-
-
-def _draw_matrix(array, names, ax):
-    side = 2 + 0.45 * min(len(names), _NUMBERED)
-    ax = _axes(ax, (side + 0.6, side))
-    image = ax.imshow(array, cmap="Blues", vmin=0, vmax=max(array.max(), 1e-9))
-    ax.figure.colorbar(image, ax=ax, shrink=0.8)
-    if len(names) <= _NUMBERED:
-        for (i, j), value in np.ndenumerate(array):
-            ax.text(j, i, f"{value:.2f}" if array.dtype.kind == "f" else str(value), ha="center", va="center",
-                    fontsize="small", color="silver" if not value else "white" if value > array.max() / 2 else "black")
-    if len(names) <= _NUMBERED or any(not name.isdigit() for name in names):
-        small = "small" if len(names) <= _NUMBERED else "xx-small"
-        ax.set_xticks(range(len(names)), names, rotation=45 if max(map(len, names)) > 3 else 0, fontsize=small,
-                      ha="right" if max(map(len, names)) > 3 else "center", rotation_mode="anchor")
-        ax.set_yticks(range(len(names)), names, fontsize=small)
-    ax.set_xlabel("predicted")
-    ax.set_ylabel("true")
     return ax.figure
