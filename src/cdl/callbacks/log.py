@@ -23,11 +23,13 @@ class _Log(Callback):
         self.on_fit_begin(None)
 
     def attach(self, training):
-        """Know the training; refuse a folder that is not there before it takes hours."""
+        """Know the training; refuse a folder that is not there or may not be written before it takes hours."""
         super().attach(training)
         folder = os.path.dirname(os.path.realpath(self.path))
         if not os.path.isdir(folder):
             raise FileNotFoundError(errno.ENOENT, f"{type(self).__name__}: there is no such folder; make it first", folder)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, f"{type(self).__name__}: the folder may not be written", folder)
 
     def on_fit_begin(self, model):
         """Forget an earlier training."""
@@ -103,18 +105,18 @@ class CSVLog(_Log):
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import pathlib, tempfile
     >>> import numpy as np
     >>> import cdl
     >>> folder = tempfile.TemporaryDirectory()
-    >>> path = os.path.join(folder.name, "history.csv")
+    >>> path = pathlib.Path(folder.name, "history.csv")
     >>> x = np.linspace(-1, 1, 64)[:, None]
     >>> history = cdl.Sequential([cdl.Dense(1)]).fit(x, 3 * x, loss="mse", epochs=3, progress=False,
     ...                                              callbacks=[cdl.callbacks.CSVLog(path)])
     >>> [row["loss"] for row in cdl.callbacks.CSVLog.read(path)] == history["loss"]
     True
-    >>> open(path).readline()
-    'epoch,seconds,loss\\n'
+    >>> path.read_text().splitlines()[0]
+    'epoch,seconds,loss'
     >>> folder.cleanup()
     """
 
