@@ -237,7 +237,7 @@ def test_a_program_ends_with_an_iteration_under_way():
 
 
 @pytest.mark.parametrize("make, error, words", [
-    (lambda: Loader(3), TypeError, "Loader: expected an array, a tuple of arrays, or a data set with len.* got int"),
+    (lambda: Loader(3), TypeError, "Loader: expected an array, a tuple of arrays, a data set with len.* got int"),
     (lambda: Loader("abc"), TypeError, "got str"), (lambda: Loader({"a": X}), TypeError, "got dict"),
     (lambda: Loader((X, Y[:3])), ValueError, r"arrays of one length, got shapes \[\(10, 2\), \(3,\)\]"),
     (lambda: Loader((X, 3)), ValueError, "arrays of one length"), (lambda: Loader(X[:0]), ValueError, "there are no samples"),

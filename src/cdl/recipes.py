@@ -75,7 +75,9 @@ def train_table(options):
     x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
     print(f"{options.data}: {len(x_train)} rows to train on, {len(x_test)} to test on, {x_train.shape[1]} features; "
           f"{encoder.task} of {options.target}")
-    name, extra = Path(options.data).stem, {"encoder": encoder.state_dict(), "scaler": _plain(scaler.state_dict())}
+    for remark in encoder.remarks:
+        print(f"{options.data}: {remark}")
+    name, extra = Path(options.data).stem, {"encoder": encoder, "scaler": scaler}
     if encoder.task == "classification":
         model = _dense(options, [64], len(encoder.classes))
         return _classify(options, (x_train, y_train), (x_test, y_test), name, model, epochs=50, extra=extra)
@@ -158,7 +160,7 @@ def _regress(options, train, test, name, extra):
     spread = float(np.var(test[1]))
     share = f", R² {1 - float(np.mean(error**2)) / spread:.4f}" if spread > 0 else ""
     print(f"test error {float(np.sqrt(np.mean(error**2))):.4g} (root mean square){share}")
-    return _save(options, model, name, extra | {"target": _plain(target.state_dict())})
+    return _save(options, model, name, extra | {"target": target})
 
 
 def _dense(options, hidden, outputs):
@@ -177,7 +179,3 @@ def _save(options, model, name, extra):
 def _stratify(labels):
     """Labels to split by, if every class has the two members that a split needs."""
     return labels if labels is not None and np.unique(labels, return_counts=True)[1].min() > 1 else None
-
-
-def _plain(state):
-    return {name: np.asarray(value).tolist() for name, value in state.items()}

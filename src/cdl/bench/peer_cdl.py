@@ -11,6 +11,15 @@ from cdl._core import kernels
 from . import reference
 from .attention_cdl import attention as attention
 from .attention_cdl import attention_grad as attention_grad
+from .data_cdl import balanced_weights as balanced_weights
+from .data_cdl import label_codes as label_codes
+from .data_cdl import minmax_fit as minmax_fit
+from .data_cdl import minmax_transform as minmax_transform
+from .data_cdl import one_hot_rows as one_hot_rows
+from .data_cdl import standard_fit as standard_fit
+from .data_cdl import standard_transform as standard_transform
+from .data_cdl import stratified as stratified
+from .data_cdl import table as table
 from .images_cdl import conv as conv
 from .images_cdl import conv_grad as conv_grad
 from .images_cdl import image_norm_grad as image_norm_grad

@@ -5,6 +5,13 @@ import numpy as np
 from . import reference
 from .attention_numpy import attention as attention
 from .attention_numpy import attention_grad as attention_grad
+from .data_numpy import balanced_weights as balanced_weights
+from .data_numpy import label_codes as label_codes
+from .data_numpy import minmax_fit as minmax_fit
+from .data_numpy import minmax_transform as minmax_transform
+from .data_numpy import one_hot_rows as one_hot_rows
+from .data_numpy import standard_fit as standard_fit
+from .data_numpy import standard_transform as standard_transform
 from .images_numpy import conv as conv
 from .images_numpy import conv_grad as conv_grad
 from .images_numpy import image_norm_grad as image_norm_grad

@@ -1,4 +1,4 @@
-"""scikit-learn's MLPClassifier and metrics."""
+"""scikit-learn: its MLPClassifier, its metrics, and how it prepares data."""
 
 import warnings
 
@@ -7,6 +7,15 @@ from sklearn import metrics
 from sklearn.neural_network import MLPClassifier
 
 from . import reference
+from .data_sklearn import balanced_weights as balanced_weights
+from .data_sklearn import label_codes as label_codes
+from .data_sklearn import minmax_fit as minmax_fit
+from .data_sklearn import minmax_transform as minmax_transform
+from .data_sklearn import one_hot_rows as one_hot_rows
+from .data_sklearn import standard_fit as standard_fit
+from .data_sklearn import standard_transform as standard_transform
+from .data_sklearn import stratified as stratified
+from .data_sklearn import table as table
 from .rows import METRICS
 
 

@@ -11,6 +11,15 @@ from .reference_attention import attention as attention
 from .reference_attention import attention_grad as attention_grad
 from .reference_augment import augment as augment
 from .reference_augment import resize as resize
+from .reference_data import balanced_weights as balanced_weights
+from .reference_data import label_codes as label_codes
+from .reference_data import minmax_fit as minmax_fit
+from .reference_data import minmax_transform as minmax_transform
+from .reference_data import one_hot_rows as one_hot_rows
+from .reference_data import standard_fit as standard_fit
+from .reference_data import standard_transform as standard_transform
+from .reference_data import stratified as stratified
+from .reference_data import table as table
 from .reference_images import conv as conv
 from .reference_images import conv_grad as conv_grad
 from .reference_images import image_norm_grad as image_norm_grad

@@ -364,6 +364,22 @@ ROWS = [
           peers=("gensim",), tolerance=0.1) for kind, ratio in (("skip-gram", 3), ("CBOW", 2))),
     Row("word2vec", "Word2Vec, reading a file and making its vocabulary", "word_counts", (), ratio=3, peers=("gensim",),
         threads=(1,)),
+    # Never slower than scikit-learn; a split draws its rows at random and may be a row off the exact shares.
+    *(
+        Row("data", f"{title}, 1M × 10 of {dtype}", kind, (dtype,), peers=("sklearn", "numpy"))
+        for kind, title in (("standard_fit", "StandardScaler fit"), ("standard_transform", "StandardScaler transform"),
+                            ("minmax_fit", "MinMaxScaler fit"), ("minmax_transform", "MinMaxScaler transform"))
+        for dtype in ("float32", "float64")
+    ),
+    *(
+        Row("data", f"{title}, 1M {labels}", kind, (labels,), peers=("sklearn", "numpy"))
+        for kind, title in (("label_codes", "labels to class numbers"), ("one_hot_rows", "one-hot rows"))
+        for labels in ("numbers", "texts")
+    ),
+    Row("data", "balanced class weights, 1M labels", "balanced_weights", (), peers=("sklearn", "numpy")),
+    Row("data", "stratified split, 1M × 10 of float32", "stratified", (), peers=("sklearn",)),
+    Row("data", "a CSV of 200,000 rows, 8 columns of numbers and 2 of categories, to an array", "table", (),
+        peers=("sklearn",)),
     *(Row("idioms", name, "idiom", (name,), threads=(1,)) for name in IDIOMS),
     # Sums of a million numbers in another order.
     *(Row("metrics", f"{title}, 1M rows", "metric", (title,), peers=("sklearn",), tolerance=1e-12, threads=(1,))

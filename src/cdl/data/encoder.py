@@ -6,15 +6,20 @@ import numpy as np
 
 from ..extras import nearest
 from ..io import FileFormatError
+from .table import Table
+from .table_columns import NUMBER, arrays_by_name, categories_of, numbers_of, present_in
 
-# Plain decimal notation. float() takes more (1_000, infinity), which in a table is rather a text or a mistake.
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?", re.ASCII)
+# 2024-05-31, 31.5.2024, 5/31/24, alone or with a time behind.
+_DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4})([T ].*)?", re.ASCII)
 # A whole-number target of at most this many different values is taken as classes: ten digits, a 20-point scale.
 _MAX_NUMBER_CLASSES = 20
 # A text column of at most this many different values may have numbers among them ("1", "2", "3+"); one of more values,
 # most of them numbers, is a numeric column with a slip in it.
 _MAX_NUMBERLIKE_CATEGORIES = 20
+# Rows that are put together at a time, so that they stay in the cache.
+_BLOCK_ROWS = 1024
+_TASKS, _UNKNOWN = ("auto", "classification", "regression"), ("zeros", "error")
 
 
 class Encoded(NamedTuple):
@@ -28,10 +33,15 @@ class Encoded(NamedTuple):
 class TableEncoder:
     """Turn a table into arrays: what each column is gets decided by `fit` and applied by `transform`.
 
+    A table is a `Table`, or a pandas data frame, a NumPy structured array or a dict of columns.
+
     Features. A column whose cells are all numbers (or missing) is numeric: one feature, missing values replaced by
-    the mean of the fitted rows. Any other column is categorical: one feature of 0 or 1 for each category of the fitted
-    rows, in sorted order; missing values are a category of their own if the fitted rows have any. A category that `fit`
-    did not see gives zeros in all of its column's features. A column without any value is left out.
+    the mean of the fitted rows. Booleans of an array are the numbers 0 and 1. Numbers that stand for categories, such as
+    postcodes, are taken as such where `categorical` names them. Any other column is categorical: one feature of 0 or 1 for
+    each category of the fitted rows, in sorted order; missing values are a category of their own if the fitted rows have
+    any; ``true`` and ``false`` in a file are categories, and so are dates, as long as they are few: to use a date as a time,
+    make a number of it first. A category that `fit` did not see gives zeros in all of its column's features, or an
+    error. A column without any value is left out; `remarks` says so, and which columns have one value only.
 
     Target. With ``task="auto"`` it is classification if a value is not a number, or if all values are whole numbers,
     of at most 20 different ones that occur twice on average; otherwise it is regression. So prices, measurements and
@@ -44,7 +54,11 @@ class TableEncoder:
         The column to predict.
     drop : collection of str, default ()
         Columns that are no features.
+    categorical : collection of str, default ()
+        Columns that are categories even if all their values are numbers.
     task : {"auto", "classification", "regression"}
+    unknown : {"zeros", "error"}, default "zeros"
+        What `transform` makes of a category that `fit` did not see: zeros, or a FileFormatError that names it.
     max_categories : int, default 100
         A text column of more different values is refused: it is a name or a free text, not a category.
 
@@ -56,6 +70,8 @@ class TableEncoder:
         The classes in the order of their numbers in y; None in a regression.
     feature_names : list of str
         One for each column of x: ``area``, ``colour=red``, ``colour=?`` for missing.
+    remarks : list of str
+        What `fit` found odd: columns that were left out, or have one value only.
 
     Examples
     --------
@@ -71,13 +87,16 @@ class TableEncoder:
            [ 80.,   0.,   1.]], dtype=float32), y=array([1, 0, 1, 0]), rows=array([0, 1, 2, 3]))
     """
 
-    def __init__(self, target, *, drop=(), task="auto", max_categories=100):
-        if task not in ("auto", "classification", "regression"):
-            raise ValueError(f"TableEncoder: task must be 'auto', 'classification' or 'regression', got {task!r}")
+    def __init__(self, target, *, drop=(), categorical=(), task="auto", unknown="zeros", max_categories=100):
+        for name, value, known in (("task", task, _TASKS), ("unknown", unknown, _UNKNOWN)):
+            if value not in known:
+                raise ValueError(f"TableEncoder: {name} must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, got "
+                                 f"{value!r}{nearest(value, known)}")
         self.target, self.drop = target, [drop] if isinstance(drop, str) else list(drop)
-        self.max_categories = max_categories
+        self.categorical = [categorical] if isinstance(categorical, str) else list(categorical)
+        self.max_categories, self.unknown = max_categories, unknown
         self.task, self.classes = task, None
-        self.features = {}
+        self.features, self.remarks = {}, []
 
     @property
     def feature_names(self):
@@ -94,18 +113,19 @@ class TableEncoder:
             A cell is no number in a column of numbers (the message names line and column), a text column has too many
             different values, the target has no or only one value, or no feature is left.
         """
-        for name in (self.target, *self.drop):
+        table = _as_table(table, "fit")
+        for name in (self.target, *self.drop, *self.categorical):
             self._require(table, name)
-        present = [row for row, cell in enumerate(table.columns[self.target]) if cell]
-        if not present:
+        present = np.flatnonzero(present_in(table.columns[self.target]))
+        if not present.size:
             raise FileFormatError(f"{table.path}: the target column {self.target!r} holds no values")
         if len(present) < len(table):
             table = table.take(present)
         self._fit_target(table)
-        self.features = {}
+        self.features, self.remarks = {}, []
         for name in table.names:
-            if name != self.target and name not in self.drop and any(table.columns[name]):
-                self.features[name] = self._fit_feature(table, name)
+            if name != self.target and name not in self.drop:
+                self._fit_feature(table, name)
         if not self.features:
             raise FileFormatError(f"{table.path}: no column is left to predict {self.target!r} from (columns: "
                                   f"{', '.join(table.names)}); is the delimiter right?")
@@ -136,27 +156,29 @@ class TableEncoder:
         ValueError
             Before `fit`, or a column of the fitted table is missing.
         FileFormatError
-            A cell is no number in a column of numbers, a number too large for dtype, or a class that `fit` did not see;
-            the message names line and column.
+            A cell is no number in a column of numbers, a number too large for dtype, or a class that `fit` did not see,
+            or a category with ``unknown="error"``; the message names line and column.
         """
         if not self.features:
             raise ValueError("TableEncoder.transform: call fit first")
+        table = _as_table(table, "transform")
         y, rows = None, np.arange(len(table))
         if self.target in table.columns:
-            rows = np.flatnonzero([bool(cell) for cell in table.columns[self.target]])
+            rows = np.flatnonzero(present_in(table.columns[self.target]))
             if len(rows) < len(table):
                 table = table.take(rows)
             y = self._encoded_target(table, dtype)
         parts = []
         for name, known in self.features.items():
             self._require(table, name)
-            encode = _one_hot if isinstance(known, list) else _numbers_filled
-            parts.append(encode(table, name, known, dtype))
-        return Encoded(np.concatenate(parts, axis=1), y, rows)
+            parts.append(self._one_hot(table, name, known, dtype) if isinstance(known, list)
+                         else _numbers_filled(table, name, known, dtype))
+        return Encoded(_side_by_side(parts, len(table), dtype), y, rows)
 
     def state_dict(self):
         """What `fit` decided, as a dict that JSON can hold."""
-        return {"target": self.target, "task": self.task, "classes": self.classes, "features": dict(self.features)}
+        state = {"target": self.target, "task": self.task, "classes": self.classes, "features": dict(self.features)}
+        return state if self.unknown == "zeros" else {**state, "unknown": self.unknown}
 
     @classmethod
     def from_state_dict(cls, state):
@@ -167,14 +189,16 @@ class TableEncoder:
         ValueError
             It is not what `state_dict` gives.
         """
-        if not (isinstance(state, dict) and state.keys() == {"target", "task", "classes", "features"}
+        if not (isinstance(state, dict)
+                and state.keys() - {"unknown"} == {"target", "task", "classes", "features"}
+                and state.get("unknown", "zeros") in _UNKNOWN
                 and isinstance(state["target"], str) and isinstance(state["features"], dict)
                 and state["task"] in ("classification", "regression")
                 and _is_class_list(state["classes"]) == (state["task"] == "classification")
                 and all(_is_known(known) for known in state["features"].values())):
             raise ValueError("TableEncoder.from_state_dict: expected target, task, classes and features as state_dict "
                              f"gives them, got {str(state)[:120]}")
-        encoder = cls(state["target"], task=state["task"])
+        encoder = cls(state["target"], task=state["task"], unknown=state.get("unknown", "zeros"))
         encoder.classes, encoder.features = state["classes"], dict(state["features"])
         return encoder
 
@@ -185,72 +209,128 @@ class TableEncoder:
 
     def _fit_target(self, table):
         cells = table.columns[self.target]
-        distinct = set(cells)
-        numbers = _parsed(cells)
+        numbers = numbers_of(cells)
+        distinct = set(categories_of(cells)[0]) if numbers is None else set()
         numeric = numbers is not None
         if numeric:
             _require_finite(numbers, table, self.target, np.float64)
         if self.task == "auto":
-            values = set(numbers.tolist()) if numeric else set()
-            few = len(values) <= _MAX_NUMBER_CLASSES and 2 * len(values) <= len(cells)
-            classes = not numeric or (few and all(value.is_integer() for value in values))
-            self.task = "classification" if classes else "regression"
+            whole = numeric and bool((numbers == np.floor(numbers)).all())
+            values = len(np.unique(numbers)) if whole else 0
+            few = values <= _MAX_NUMBER_CLASSES and 2 * values <= len(cells)
+            self.task = "classification" if not numeric or (whole and few) else "regression"
         if self.task == "regression":
             _numbers(table, self.target)  # raises where a cell is none
             return
         if not numeric:
             self._check_texts(table, self.target, distinct)
-        self.classes = sorted({_as_class(cell) for cell in distinct}) if numeric else sorted(distinct)
+        self.classes = [_as_class(value) for value in np.unique(numbers).tolist()] if numeric else sorted(distinct)
         if len(self.classes) < 2:
             raise FileFormatError(f"{table.path}: the target column {self.target!r} holds one class only: "
                                   f"{self.classes[0]!r}")
 
     def _fit_feature(self, table, name):
-        """The mean of a numeric column, or the list of a text column's categories."""
-        column = _parsed(table.columns[name])
+        """The mean of a numeric column, or the list of a text column's categories; a remark where it has no two values."""
+        cells = table.columns[name]
+        column = None if name in self.categorical else numbers_of(cells)
         if column is not None:
             _require_finite(column, table, name, np.float64)
-            return float(column[~np.isnan(column)].mean())
-        distinct = set(table.columns[name])
-        self._check_texts(table, name, distinct - {""})
-        return sorted(distinct)
+            present = column[~np.isnan(column)]
+            if present.size:
+                self.features[name] = float(present.mean())
+            values = np.unique(present[:2]) if (present == present[:1]).all() else present[:2]
+        else:
+            values = set(categories_of(cells)[0])
+            if name not in self.categorical:
+                self._check_texts(table, name, values - {""})
+            elif len(values) > self.max_categories:
+                raise self._too_many(table, name, len(values))
+            if values != {""}:
+                self.features[name] = sorted(values)
+        if name not in self.features:
+            self.remarks.append(f"column {name!r} holds no value and is left out")
+        elif len(values) == 1:
+            self.remarks.append(f"column {name!r} holds one value only and tells nothing")
+
+    def _too_many(self, table, name, count):
+        return FileFormatError(f"{table.path}: column {name!r} has {count} different texts, more than the "
+                               f"{self.max_categories} a category may have (max_categories); if it is a name or a "
+                               "free text, leave it out (drop)")
 
     def _check_texts(self, table, name, values):
         """Refuse a column of texts that is rather one of numbers with a slip, or of names."""
-        numbers = sum(bool(_NUMBER.fullmatch(value)) for value in values)
-        if all(_DECIMAL_COMMA.fullmatch(value) or _NUMBER.fullmatch(value) for value in values):
-            line = next(line for line, cell in zip(table.lines, table.columns[name], strict=True) if "," in cell)
-            raise FileFormatError(f"{table.path}: line {line}, column {name!r}: numbers must have a decimal point, "
+        numbers = sum(bool(NUMBER.fullmatch(value)) for value in values)
+        if all(_DECIMAL_COMMA.fullmatch(value) or NUMBER.fullmatch(value) for value in values):
+            row = next(row for row, cell in enumerate(table.columns[name]) if "," in cell)
+            raise FileFormatError(f"{table.path}: {table.where(row)}, column {name!r}: numbers must have a decimal point, "
                                   "not a comma")
         if len(values) > _MAX_NUMBERLIKE_CATEGORIES and 2 * numbers > len(values):
             _numbers(table, name)
         if len(values) > self.max_categories:
-            raise FileFormatError(f"{table.path}: column {name!r} has {len(values)} different texts, more than the "
-                                  f"{self.max_categories} a category may have (max_categories); if it is a name or a "
-                                  "free text, leave it out (drop)")
+            if all(_DATE.fullmatch(value) for value in values):
+                raise FileFormatError(f"{table.path}: column {name!r} holds {len(values)} dates, which are no categories; make "
+                                      "numbers of them first, such as days since a date, or leave it out (drop)")
+            raise self._too_many(table, name, len(values))
 
     def _encoded_target(self, table, dtype):
         if self.task == "regression":
             return _numbers(table, self.target, dtype).astype(dtype)
         number = {value: code for code, value in enumerate(self.classes)}
         numeric = isinstance(self.classes[0], int | float)
-        y = np.empty(len(table), np.int64)
-        for row, cell in enumerate(table.columns[self.target]):
-            value = _as_class(cell) if numeric and _NUMBER.fullmatch(cell) else cell
-            if value not in number:
-                raise FileFormatError(f"{table.path}: line {table.lines[row]}, column {self.target!r}: {cell!r} is "
-                                      f"none of the classes {', '.join(map(str, self.classes))}")
-            y[row] = number[value]
+        texts, codes = categories_of(table.columns[self.target])
+        values = [_as_class(float(text)) if numeric and NUMBER.fullmatch(text) else text for text in texts]
+        places = np.array([number.get(value, -1) for value in values], np.int64)
+        y = places[codes]
+        if (y < 0).any():
+            row = int((y < 0).argmax())
+            raise FileFormatError(f"{table.path}: {table.where(row)}, column {self.target!r}: "
+                                  f"{table.columns[self.target][row]!r} is none of the classes "
+                                  f"{', '.join(map(str, self.classes))}")
         return y
+
+    def _one_hot(self, table, name, categories, dtype):
+        """A table of rows of 0 and 1, and which of them each cell has."""
+        texts, codes = categories_of(table.columns[name])
+        place = {category: index for index, category in enumerate(categories)}
+        rows = np.zeros((len(texts), len(categories)), dtype)
+        for row, text in enumerate(texts):
+            if text in place:
+                rows[row, place[text]] = 1
+            elif self.unknown == "error":
+                at = int((codes == row).argmax())
+                raise FileFormatError(f"{table.path}: {table.where(at)}, column {name!r}: {text or 'a missing value'!r} is "
+                                      f"none of the categories {', '.join(categories[:20])}{nearest(text, categories)}")
+        return rows, codes
+
+
+def _as_table(x, method):
+    if isinstance(x, Table):
+        return x
+    if arrays_by_name(x) is None:
+        raise TypeError(f"TableEncoder.{method}: expected a Table, a data frame, a structured array or a dict of columns, got "
+                        f"{type(x).__name__}")
+    return Table.from_columns(x)
+
+
+def _side_by_side(parts, count, dtype):
+    """The parts as columns of one array: each a vector, or a table of rows and which of them each row has."""
+    widths = [part[0].shape[1] if isinstance(part, tuple) else 1 for part in parts]
+    out = np.empty((count, sum(widths)), dtype)
+    for start in range(0, count, _BLOCK_ROWS):
+        rows, at = slice(start, start + _BLOCK_ROWS), 0
+        for part, width in zip(parts, widths, strict=True):
+            out[rows, at:at + width] = part[0].take(part[1][rows], axis=0) if isinstance(part, tuple) else part[rows, None]
+            at += width
+    return out
 
 
 def _numbers(table, name, dtype=np.float64):
     """A column as float64, missing values NaN; every number is finite as `dtype` too."""
     cells = table.columns[name]
-    column = _parsed(cells)
+    column = numbers_of(cells)
     if column is None:
-        row = next(row for row, cell in enumerate(cells) if cell and not _NUMBER.fullmatch(cell))
-        raise FileFormatError(f"{table.path}: line {table.lines[row]}, column {name!r}: {cells[row]!r} is not a number")
+        row = next(row for row, cell in enumerate(cells) if cell and not NUMBER.fullmatch(cell))
+        raise FileFormatError(f"{table.path}: {table.where(row)}, column {name!r}: {cells[row]!r} is not a number")
     _require_finite(column, table, name, dtype)
     return column
 
@@ -259,45 +339,22 @@ def _require_finite(column, table, name, dtype):
     with np.errstate(over="ignore"):
         rows = np.flatnonzero(np.isinf(column.astype(dtype)))
     if rows.size:
-        raise FileFormatError(f"{table.path}: line {table.lines[rows[0]]}, column {name!r}: "
+        raise FileFormatError(f"{table.path}: {table.where(rows[0])}, column {name!r}: "
                               f"{table.columns[name][rows[0]]!r} is too large a number")
-
-
-def _parsed(cells):
-    """The cells as float64, missing ones NaN; None where one is not a plain number."""
-    joined = "".join(cells)
-    if "_" in joined or not joined.isascii():  # float() takes 1_000 and the digits of other scripts
-        return None
-    try:
-        column = np.array([float(cell or "nan") for cell in cells])
-    except ValueError:
-        return None
-    # What is left of float()'s wider taste are words: inf, -nan. Matching every cell would take thrice as long.
-    odd = np.flatnonzero(~np.isfinite(column))
-    return column if all(_NUMBER.fullmatch(cells[row]) for row in odd if cells[row]) else None
 
 
 def _numbers_filled(table, name, mean, dtype):
     column = _numbers(table, name, dtype)
-    return np.where(np.isnan(column), mean, column).astype(dtype)[:, None]
-
-
-def _one_hot(table, name, categories, dtype):
-    place = {category: index for index, category in enumerate(categories)}
-    out = np.zeros((len(table), len(categories)), dtype)
-    for row, cell in enumerate(table.columns[name]):
-        if cell in place:
-            out[row, place[cell]] = 1
-    return out
+    missing = np.isnan(column)
+    return np.where(missing, mean, column) if missing.any() else column
 
 
 def _titles(name, known):
     return [f"{name}={category or '?'}" for category in known] if isinstance(known, list) else [name]
 
 
-def _as_class(cell):
+def _as_class(value):
     """A class named by a number: 1, 1.0 and 01 are the same one."""
-    value = float(cell)
     return int(value) if value.is_integer() else value
 
 

@@ -141,10 +141,16 @@ class ImageScaler(StandardScaler):
         counts = np.stack([np.bincount(x[..., c].reshape(-1), minlength=256) for c in range(x.shape[3])])
         self.mean = counts @ values / total
         self.std = np.sqrt(np.sum(counts * (values - self.mean[:, None]) ** 2, axis=1) / total)
+        self._count = total
         constant = (counts > 0).sum(axis=1) == 1
         self.mean = np.where(constant, values[counts.argmax(axis=1)], self.mean)
         self.std = np.where(constant, 0.0, self.std)
         return self
+
+    def partial_fit(self, images):
+        """Learn from one more part of the images, as `fit` of all parts together; errors as there."""
+        x = pictures(images, "ImageScaler.partial_fit")
+        return super().partial_fit(x / 255 if x.dtype == np.uint8 else x)
 
     def transform(self, images):
         """(x − mean) / (std + ε) as a new array: float64 stays float64, others become float32.

@@ -11,6 +11,7 @@ import numpy as np
 from .._core.check import positive_integer
 from .._core.threads import work_alone
 from ..random import generator
+from .streams import Stream, gathered, in_file, is_stream, stacked
 
 __all__ = ["Loader"]
 
@@ -26,13 +27,18 @@ class Loader:
 
     Parameters
     ----------
-    data : array, tuple of arrays, or data set
-        Arrays of one length N: ``(x, y)``, or with weights of samples ``(x, y, w)``. A data set has ``len()`` and
-        ``data[i]``, sample i or a tuple (sample, label, …) of equal shapes, such as `ImageFolder`.
-    batch_size : int, default 32
-        Samples of a batch; the last of an epoch may be smaller.
+    data : array, tuple of arrays, data set, iterable, or function
+        Arrays of one length N: ``(x, y)``, or with weights of samples ``(x, y, w)``. They may be larger than memory, as
+        `numpy.memmap` or ``numpy.load(path, mmap_mode="r")`` give them: only the rows of a batch are read, in ascending
+        order. A data set has ``len()`` and ``data[i]``, sample i or a tuple (sample, label, …) of equal shapes, such as
+        `ImageFolder`. An iterable gives such samples one after the other, anew for every epoch; so does the iterator that
+        a function without arguments returns (a generator alone could be gone through only once).
+    batch_size : int or None, default 32
+        Samples of a batch; the last of an epoch may be smaller. None: an iterable, or a function's iterator, gives batches
+        already, arrays or tuples of them, which are used as they come.
     shuffle : bool, default False
-        Whether each iteration takes the samples in a new random order.
+        Whether each iteration takes the samples in a new random order. Of an iterable `buffer_size` samples are held, and
+        each next one is drawn from them: where the source is sorted, take a large buffer, or mix it beforehand.
     transform : callable, optional
         ``transform(*batch)`` returns the batch to use instead, such as `Augment`. One that has an argument `rng` gets a
         generator of its own there, so that its draws do not depend on what else draws meanwhile.
@@ -42,11 +48,13 @@ class Loader:
         Leave out the last batch of an epoch if it is smaller.
     rng : numpy.random.Generator or int, optional
         Where orders and the transform's draws come from; default: the library's generator, see `cdl.seed`.
+    buffer_size : int, default 4096
+        How many samples of an iterable (with ``batch_size=None`` batches) are held to draw from.
 
     Attributes
     ----------
-    samples : int
-        How many samples an epoch has.
+    samples : int or None
+        How many samples an epoch has; None for an iterable that does not say, whose ``len(loader)`` is a TypeError.
 
     Raises
     ------
@@ -62,12 +70,21 @@ class Loader:
     >>> len(loader), [labels.tolist() for _, labels in loader]
     (3, [[2, 4], [3, 0], [1]])
 
-    ``model.fit(loader, loss="cross_entropy", epochs=10)`` trains on it.
+    ``model.fit(loader, loss="cross_entropy", epochs=10)`` trains on it. A function's samples, four held to draw from:
+
+    >>> def squares():
+    ...     for i in range(6):
+    ...         yield float(i), i * i
+    >>> [labels.tolist() for _, labels in Loader(squares, batch_size=3, shuffle=True, buffer_size=4, rng=0)]
+    [[9, 0, 1], [4, 16, 25]]
     """
 
-    def __init__(self, data, batch_size=32, *, shuffle=False, transform=None, prefetch=2, drop_last=False, rng=None):
-        self._read, self._alone, count = _reader(data)
-        self.batch_size = positive_integer(batch_size, "Loader", "batch_size")
+    def __init__(self, data, batch_size=32, *, shuffle=False, transform=None, prefetch=2, drop_last=False, rng=None,
+                 buffer_size=4096):
+        self.batch_size = None if batch_size is None else positive_integer(batch_size, "Loader", "batch_size")
+        self.buffer_size = positive_integer(buffer_size, "Loader", "buffer_size")
+        self._stream = Stream(data, self.batch_size, self.buffer_size) if is_stream(data) else None
+        self._read, self._alone, count = _reader(data) if self._stream is None else (None, None, self._stream.count)
         self.prefetch = operator.index(prefetch)
         if self.prefetch < 0:
             raise ValueError(f"Loader: prefetch must be 0 or more, got {prefetch}")
@@ -76,49 +93,75 @@ class Loader:
         self.shuffle, self.drop_last, self.transform = bool(shuffle), bool(drop_last), transform
         self.rng = None if rng is None else generator(rng)
         self._count, self._takes_rng = count, _takes_rng(transform)
-        self.samples = count - count % self.batch_size if self.drop_last else count
-        if not self.samples:
+        self.samples = self._samples(count)
+
+    def _samples(self, count):
+        """How many samples an epoch has, where that is known."""
+        if self.batch_size is None:
+            if self._stream is None:
+                raise ValueError("Loader: batch_size=None is for an iterable, or a function's iterator, that gives batches")
+            return None
+        if count is None:
+            return None
+        samples = count - count % self.batch_size if self.drop_last else count
+        if not samples:
             raise ValueError(f"Loader: there are no samples{f' left: {count} are less than one batch' if count else ''}")
+        return samples
 
     def __len__(self):
         """How many batches an epoch has."""
-        return -(-self.samples // self.batch_size)
+        if self._count is None:
+            raise TypeError("Loader: an iterator does not tell how many samples it has")
+        return self._count if self.batch_size is None else -(-self.samples // self.batch_size)
 
     def __iter__(self):
         rng = generator(self.rng)       # drawn from here, not in the thread: the order of the draws is the caller's
-        order = rng.permutation(self._count) if self.shuffle else np.arange(self._count)
-        rows = [order[i:i + self.batch_size] for i in range(0, self.samples, self.batch_size)]
-        work = _Epoch(self, rows, np.random.default_rng(rng.integers(2**63)) if self._takes_rng else None)
+        if self._stream is not None:
+            order = np.random.default_rng(rng.integers(2**63)) if self.shuffle else None
+        else:
+            order = rng.permutation(self._count) if self.shuffle else np.arange(self._count)
+        work = _Epoch(self, order, np.random.default_rng(rng.integers(2**63)) if self._takes_rng else None)
         return _prefetched(work, self.prefetch) if self.prefetch else iter(work)
 
     def first(self):
         """The first sample in the order of the data, as a batch of one; no generator is drawn from."""
-        return next(iter(_Epoch(self, [np.arange(1)], np.random.default_rng(0))))
+        if self._stream is None:
+            return next(iter(_Epoch(self, np.arange(1), np.random.default_rng(0))))
+        return _Epoch(self, None, np.random.default_rng(0)).finished(*self._stream.first())
 
     def __repr__(self):
-        return (f"Loader({self._count} samples, batch_size={self.batch_size}, shuffle={self.shuffle}, "
+        count = "samples unknown" if self._count is None else f"{self._count} samples"
+        count = count if self.batch_size is not None or self._count is None else f"{self._count} batches"
+        return (f"Loader({count}, batch_size={self.batch_size}, shuffle={self.shuffle}, "
                 f"prefetch={self.prefetch}, drop_last={self.drop_last})")
 
 
 class _Epoch:
     """The batches of one iteration, made one after the other; `stop` is set when nobody wants more."""
 
-    def __init__(self, loader, rows, rng):
-        self._loader, self._rows, self._rng = loader, rows, rng
+    def __init__(self, loader, order, rng):
+        self._loader, self._order, self._rng = loader, order, rng
         self.stop = threading.Event()
 
     def __iter__(self):
         loader = self._loader
-        options = {"rng": self._rng} if loader._takes_rng else {}
-        for rows in self._rows:
-            batch = loader._read(rows, self.stop)
+        if loader._stream is not None:
+            for batch, alone in loader._stream.batches(self._order, loader.drop_last, self.stop):
+                yield self.finished(batch, alone)
+            return
+        end = len(self._order) if loader.samples > len(self._order) else loader.samples
+        for i in range(0, end, loader.batch_size):
+            batch = loader._read(self._order[i:i + loader.batch_size], self.stop)
             if batch is None:
                 return
-            if loader.transform is not None:
-                batch = loader.transform(*batch, **options)
-                yield batch
-            else:
-                yield batch[0] if loader._alone else batch
+            yield self.finished(batch, loader._alone)
+
+    def finished(self, batch, alone):
+        """A batch as it is given out."""
+        transform = self._loader.transform
+        if transform is None:
+            return batch[0] if alone else batch
+        return transform(*batch, **({"rng": self._rng} if self._loader._takes_rng else {}))
 
 
 def _prefetched(work, count):
@@ -192,10 +235,11 @@ def _reader(data):
         lengths = [len(array) if array.ndim else None for array in arrays]
         if None in lengths or len(set(lengths)) > 1:
             raise ValueError(f"Loader: expected arrays of one length, got shapes {[array.shape for array in arrays]}")
-        return lambda rows, stop: tuple(array.take(rows, axis=0) for array in arrays), alone, lengths[0]
+        forwards = [in_file(array) for array in arrays]
+        return (lambda rows, stop: tuple(map(gathered, arrays, [rows] * len(arrays), forwards))), alone, lengths[0]
     if not (hasattr(data, "__getitem__") and hasattr(data, "__len__")) or isinstance(data, (str, bytes, dict)):
-        raise TypeError(f"Loader: expected an array, a tuple of arrays, or a data set with len() and data[i], got "
-                        f"{type(data).__name__}")
+        raise TypeError("Loader: expected an array, a tuple of arrays, a data set with len() and data[i], an iterable of "
+                        f"samples, or a function that returns one, got {type(data).__name__}")
     count = len(data)
     alone = count > 0 and not isinstance(data[0], tuple)
     return lambda rows, stop: _stacked(data, rows, stop), alone, count
@@ -209,12 +253,7 @@ def _stacked(data, rows, stop):
             return None
         sample = data[int(row)]
         samples.append(sample if isinstance(sample, tuple) else (sample,))
-    try:
-        return tuple(np.stack([np.asarray(part) for part in parts]) for parts in zip(*samples, strict=True))
-    except ValueError:
-        shapes = sorted({str(tuple(np.shape(part) for part in sample)) for sample in samples})
-        raise ValueError(f"Loader: the samples of a batch must have equal shapes, got {', '.join(shapes)}; give the data set "
-                         "a size, or resize them") from None
+    return stacked(samples)
 
 
 def _takes_rng(transform):

@@ -1,30 +1,33 @@
-"""Tables in text files (CSV), read as they are: cells by column, all still text."""
+"""Tables: text files (CSV) read as they are, cells by column, all still text; and columns of arrays in the same form."""
 import csv
 import io
 import re
 from collections import Counter
 
-from ..io import FileFormatError
+import numpy as np
 
-# What people and programs write for "no value", compared without regard to case.
-_MISSING = frozenset({"", "?", "-", "na", "n/a", "nan", "null", "none", "<na>", "#n/a"})
-_LONGEST_MISSING = max(map(len, _MISSING))
+from .._core.cells import scan
+from ..io import FileFormatError
+from .table_columns import FileCells, Lines, arrays_by_name, cells_of, numbers_of, taken, without_missing
+
 # What is looked at to find the delimiter.
 _SNIFFED_CHARACTERS = 1 << 16
 _SNIFFED_LINES = 20
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Table:
-    """The cells of a text table, by column, as they were read.
+    """The cells of a text table, by column, as they were read; or columns of arrays in the same form.
 
     Attributes
     ----------
     names : list of str
         The columns' names, in order.
-    columns : dict of str to list of str
-        The cells of each column, blanks around them removed; a missing value is ``""``.
+    columns : dict of str to sequence of str
+        The cells of each column, blanks around them removed; a missing value is ``""``. They compare with lists, and
+        ``list(table.columns[name])`` is one.
     lines : list of int
-        For each row the line of the file on which it ends, for messages.
+        For each row the line of the file on which it ends, for messages; of arrays its number.
     path : str
 
     Examples
@@ -34,25 +37,78 @@ class Table:
     {'size': ['1.5', ''], 'colour': ['red', 'blue']}
     >>> table.take([1]).columns
     {'size': [''], 'colour': ['blue']}
+    >>> table.values("size"), table.values("colour")
+    (array([1.5, nan]), array(['red', 'blue'], dtype=object))
     """
 
     def __init__(self, columns, lines, path):
-        self.columns, self.lines, self.path = columns, lines, path
+        self.columns, self._lines, self.path = columns, lines, path
+
+    @classmethod
+    def from_columns(cls, data, *, path="table"):
+        """A table of a dict of columns, a pandas data frame or a NumPy structured array.
+
+        Numbers and booleans (0 and 1) stay numbers, NaN missing; texts are as in files, so that ``"NA"`` is missing; None
+        and pandas' NA are missing; dates become texts such as ``2024-05-31``. `TableEncoder` takes such data as it is.
+
+        Parameters
+        ----------
+        data : dict, data frame or structured array
+        path : str
+            What messages call it.
+
+        Raises
+        ------
+        ValueError
+            Columns of different lengths, or no rows.
+        TypeError
+            Data of another kind, or a column that holds neither numbers, texts nor dates.
+
+        Examples
+        --------
+        >>> Table.from_columns({"size": [1.5, np.nan], "colour": ["red", None]}).columns
+        {'size': ['1.5', ''], 'colour': ['red', '']}
+        """
+        arrays = arrays_by_name(data)
+        if arrays is None:
+            raise TypeError("Table.from_columns: expected a dict of columns, a data frame or a structured array, got "
+                            f"{type(data).__name__}")
+        columns = {name: cells_of(values, name) for name, values in arrays.items()}
+        lengths = {name: len(cells) for name, cells in columns.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"Table.from_columns: the columns must have one length, got {lengths}")
+        if not columns or not max(lengths.values()):
+            raise ValueError(f"Table.from_columns: there are no {'rows' if columns else 'columns'}")
+        return cls(columns, range(max(lengths.values())), path)
 
     @property
     def names(self):
         return list(self.columns)
 
+    @property
+    def lines(self):
+        return list(self._lines)
+
     def __len__(self):
-        return len(self.lines)
+        return len(self._lines)
 
     def __repr__(self):
         return f"Table({len(self)} rows; {', '.join(self.names)})"
 
     def take(self, rows):
         """A table of the rows with these numbers (from 0), in this order."""
-        return Table({name: [cells[row] for row in rows] for name, cells in self.columns.items()},
-                     [self.lines[row] for row in rows], self.path)
+        rows = np.asarray(rows, np.int64)
+        rows = np.where(rows < 0, rows + len(self), rows) if (rows < 0).any() else rows
+        return Table({name: taken(cells, rows) for name, cells in self.columns.items()}, taken(self._lines, rows), self.path)
+
+    def values(self, name):
+        """A column as an array: float64 with NaN for missing values where all its cells are numbers, else texts (objects)."""
+        numbers = numbers_of(self.columns[name])
+        return np.array(list(self.columns[name]), object) if numbers is None else numbers.copy()
+
+    def where(self, row):
+        """What messages call a row: ``line 3`` of a file, ``row 1`` of arrays."""
+        return f"{'row' if isinstance(self._lines, range | np.ndarray) else 'line'} {self._lines[row]}"
 
 
 def read_table(path, *, delimiter=None):
@@ -94,11 +150,42 @@ def read_table(path, *, delimiter=None):
     """
     with open(path, "rb") as file:
         content = file.read()
-    return parse_table(_decoded(content, path), path=str(path), delimiter=delimiter)
+    if content[:2] not in _UTF16:
+        table = _scanned(content.removeprefix(b"\xef\xbb\xbf"), str(path), delimiter)
+        if table is not None:
+            return table
+    return _parsed(_decoded(content, path), str(path), delimiter)
 
 
 def parse_table(text, *, path="table", delimiter=None):
     """As `read_table`, of a text in memory; `path` is what messages call it."""
+    try:
+        table = _scanned(text.encode(), path, delimiter)
+    except UnicodeEncodeError:      # half a surrogate pair, which Python's texts may hold
+        table = None
+    return _parsed(text, path, delimiter) if table is None else table
+
+
+def _scanned(content, path, delimiter):
+    """The table of plain UTF-8 text; None where something in it is not plain, or wrong."""
+    if not content.isascii():
+        try:
+            content.decode()
+        except UnicodeDecodeError:
+            return None
+    beginning = content[:4 * _SNIFFED_CHARACTERS + 1].decode(errors="ignore")   # of characters of up to four bytes
+    cells = scan(content, delimiter or _sniffed_delimiter(beginning))
+    if cells is None or not cells.rows:
+        return None
+    names = cells.header()
+    known = [name for name in names if name]
+    if not known or len(set(known)) < len(known):
+        return None
+    return Table({name: FileCells(cells, column) for column, name in enumerate(names) if name}, Lines(cells), path)
+
+
+def _parsed(text, path, delimiter):
+    """The table of any text, cell by cell; what is wrong in it is said with its line."""
     if "\0" in text:
         raise FileFormatError(f"{path}: not a text table: it holds NUL bytes")
     delimiter = delimiter or _sniffed_delimiter(text)
@@ -115,13 +202,13 @@ def parse_table(text, *, path="table", delimiter=None):
             raise FileFormatError(f"{path}: line {line}: {len(cells)} fields, expected {len(names)} as in the header "
                                   f"(delimiter {delimiter!r})")
     columns = zip(*(cells for _, cells in body), strict=True)
-    named = {name: [_without_missing(cell) for cell in cells]
+    named = {name: [without_missing(cell) for cell in cells]
              for name, cells in zip(names, columns, strict=True) if name}
     return Table(named, [line for line, _ in body], path)
 
 
 def _decoded(content, path):
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = "utf-16" if content[:2] in _UTF16 else "utf-8-sig"
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
@@ -143,10 +230,6 @@ def _rows(text, delimiter, path):
     except csv.Error as error:  # a quote left open is reported where its row starts, not where the file ends
         raise FileFormatError(f"{path}: line {line + 1}: {error}") from None
     return rows
-
-
-def _without_missing(cell):
-    return "" if len(cell) <= _LONGEST_MISSING and cell.lower() in _MISSING else cell
 
 
 def _sniffed_delimiter(text):

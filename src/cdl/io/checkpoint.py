@@ -2,7 +2,8 @@
 import json
 
 from cdl.io.errors import FileFormatError
-from cdl.io.model import BESIDE, VERSION, describe
+from cdl.io.extra import VERSION
+from cdl.io.model import BESIDE, describe
 from cdl.io.safetensors import load_safetensors, save_safetensors
 
 __all__ = ["load_training", "save_training"]

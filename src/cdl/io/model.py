@@ -2,14 +2,13 @@
 import json
 
 from cdl.io.errors import FileFormatError
+from cdl.io.extra import VERSION, described, restored, stored
 from cdl.io.safetensors import load_safetensors, save_safetensors
 from cdl.io.torch_layout import from_torch
 from cdl.nn.layer import Layer
 
 __all__ = ["load_weights", "read_model", "save_model"]
 
-# The version of the description; a file of a later one is refused rather than guessed at.
-VERSION = 1
 # How the names of a checkpoint's other arrays begin: what the model's readers leave out.
 BESIDE = "training/"
 
@@ -49,14 +48,18 @@ def save_model(path, model, *, extra=None):
     path : str or PathLike
     model : Layer
     extra : dict, optional
-        Plain values (as JSON has them) kept beside the model, such as the names of classes.
+        What is kept beside the model, by name: plain values as JSON has them, such as the names of classes, and fitted
+        scalers and encoders of cdl.data.
 
     Raises
     ------
     OSError
         If the file cannot be written; what was there before is then untouched.
+    TypeError
+        If `extra` holds what no file can name.
     """
-    description = {"version": VERSION, "model": describe(model), "extra": extra or {}}
+    description = {"version": VERSION, "model": describe(model),
+                   "extra": {name: stored(value, name) for name, value in (extra or {}).items()}}
     save_safetensors(path, model.state_dict(), metadata={"cdl": json.dumps(description)})
 
 
@@ -69,8 +72,8 @@ def read_model(path):
         If the file is not a safetensors file, or its description not one that this version reads.
     """
     state, metadata = _model_part(*load_safetensors(path))
-    model, extra = _description(path, metadata) if "cdl" in metadata else (None, {})
-    return model, extra, state
+    model, extra = described(path, metadata) if "cdl" in metadata else (None, {})
+    return model, restored(extra, path), state
 
 
 def _model_part(state, metadata):
@@ -78,17 +81,6 @@ def _model_part(state, metadata):
     if "cdl.training" in metadata:
         state = {name: array for name, array in state.items() if not name.startswith(BESIDE)}
     return state, metadata
-
-
-def _description(path, metadata):
-    try:
-        described = json.loads(metadata["cdl"])
-        version, model, extra = described["version"], described["model"], described["extra"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise FileFormatError(f"{path}: the description of the model is damaged") from None
-    if version != VERSION:
-        raise FileFormatError(f"{path}: written by another version of cdl (description {version!r}, this one reads {VERSION})")
-    return model, extra
 
 
 def load_weights(path, model, layout=None):
@@ -99,7 +91,7 @@ def load_weights(path, model, layout=None):
     state, metadata = _model_part(*load_safetensors(path))
     try:
         if "cdl" in metadata:
-            _description(path, metadata)
+            described(path, metadata)
         else:
             state = from_torch(model, model.foreign_state(state), layout)
         model.load_state_dict(state)

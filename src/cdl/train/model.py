@@ -84,13 +84,27 @@ class Model(Layer):
             raise ValueError("predict: the Loader shuffles, and its order would not be known; make one with shuffle=False")
         return np.concatenate([self.predict(batch[0] if isinstance(batch, tuple) else batch) for batch in loader])
 
-    def save(self, path):
+    def save(self, path, **extra):
         """Write weights and description to `path`, one safetensors file, replacing it all at once.
 
         A model made of cdl's own layers is made again by `cdl.load(path)`; a class of your own by making an object of
         it and calling its `load`.
+
+        Parameters
+        ----------
+        path : str or PathLike
+        **extra
+            What is to be stored with the model, by name: fitted scalers and encoders of cdl.data, and plain values, as in
+            ``model.save(path, scaler=scaler, classes=["cat", "dog"])``. `cdl.io.load_extra(path)` gives them back.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; what was there before is then untouched.
+        TypeError
+            If `extra` holds other objects: a file names no code.
         """
-        save_model(path, self)
+        save_model(path, self, extra=extra)
 
     def load(self, path, *, layout=None):
         """Set the weights from a safetensors file, one that `save` wrote or torch's; returns the model itself.

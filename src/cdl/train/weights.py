@@ -3,6 +3,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from cdl.data.labels import balanced
+
 
 def weights_of(y, sample_weight, class_weight, who):
     """One weight for each sample of y, or None where all count alike.
@@ -60,7 +62,7 @@ def _class_weights(labels, class_weight, who):
     if isinstance(class_weight, str):
         if class_weight != "balanced":
             raise ValueError(f"{who}: class_weight must be a dict, an array or 'balanced', got {class_weight!r}")
-        of_class = labels.size / (len(classes) * counts)
+        of_class = balanced(counts)
     elif isinstance(class_weight, Mapping):
         given = dict(zip(class_weight, _numbers(list(class_weight.values()), f"{who}: class_weight"), strict=True))
         unknown = sorted(set(given) - set(classes.tolist()), key=str)
