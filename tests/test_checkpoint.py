@@ -118,6 +118,18 @@ def test_early_stopping_goes_on_counting_and_brings_back_the_same_best_weights(t
         same(train(make, [stop(), Checkpoint(path, resume=True)], epochs=30, seed=99), wanted)
 
 
+@pytest.mark.parametrize("make", [
+    lambda: cdl.callbacks.ExponentialMovingAverage(0.9), lambda: cdl.callbacks.StochasticWeightAverage(start=1),
+    lambda: cdl.callbacks.ReduceOnPlateau("loss", patience=1)], ids=["moving average", "average", "plateau"])
+def test_callbacks_with_a_state_go_on_with_the_same_bits(make, tmp_path):
+    wanted = train(dense(), [make()])
+    for after in range(1, EPOCHS):
+        path = tmp_path / f"{after}.safetensors"
+        with pytest.raises(Enough):
+            train(dense(), [make(), Checkpoint(path), KillAfter(after)])
+        same(train(dense(), [make(), Checkpoint(path, resume=True)], seed=99), wanted)
+
+
 def test_a_training_killed_again_and_again_has_the_same_bits(tmp_path):
     wanted = train(CASES["groups"], [])
     path = tmp_path / "training.safetensors"
