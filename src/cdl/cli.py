@@ -73,6 +73,14 @@ def _parser():
     add_word2vec_options(word2vec)
     word2vec.set_defaults(run=train_word2vec)
 
+    report = commands.add_parser("report", help="make a page of a run, or of several that are compared",
+                                 description="Make one self-contained HTML page of a folder that cdl.callbacks.Run wrote, "
+                                 "or of several that are compared.")
+    report.add_argument("runs", nargs="+", metavar="RUN", help="the folder of a run")
+    report.add_argument("--out", metavar="FILE", help="where to write it (default: report.html in the folder of the run; of "
+                        "several, here)")
+    report.set_defaults(run=_report)
+
     info = commands.add_parser("info", help="what the library runs on here")
     info.set_defaults(run=_info)
 
@@ -135,6 +143,12 @@ def _check(options):
             raise ValueError(f"train: --out {options.out}: there is no such folder")
         if out.is_dir():
             raise ValueError(f"train: --out {options.out}: this is a folder; name the file to write")
+
+
+def _report(options):
+    from cdl.report import write_report
+    print(f"wrote {write_report(options.runs, options.out)}")
+    return 0
 
 
 def _info(options):

@@ -2,7 +2,13 @@
 import contextlib
 import errno
 import os
+import re
 import stat
+
+try:
+    import fcntl
+except ImportError:     # Windows, where a file that a program has open cannot be removed anyway
+    fcntl = None
 
 # fsync of a folder is refused by some network and FUSE file systems; there the rename is as durable as they make it.
 _NO_FOLDER_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EACCES}
@@ -93,11 +99,51 @@ def _mode_of_existing(target):
 
 def _create(temporary, path):
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    while True:
+        try:
+            file = os.fdopen(os.open(temporary, flags, 0o666), "wb")
+        except OSError as error:  # the name the caller gave says more than the temporary one
+            error.filename = os.fspath(path)
+            raise
+        # The lock says that the writer lives; a sweeper that was quicker has removed the file again
+        if not _lock(file) or os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
+
+
+def _lock(file, wait=True):
+    """Whether the file is locked now: for this process until it closes it, or dies."""
+    if fcntl is None:
+        return False
     try:
-        return os.fdopen(os.open(temporary, flags, 0o666), "wb")
-    except OSError as error:  # the name the caller gave says more than the temporary one
-        error.filename = os.fspath(path)
-        raise
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:     # somebody else has it, or the file system knows no locks
+        return False
+    return True
+
+
+def remove_leftovers(folder):
+    """Remove the temporary files in `folder` whose writers were killed; those of writers at work stay.
+
+    Returns
+    -------
+    int
+        How many were removed.
+    """
+    removed = 0
+    for name in os.listdir(folder):
+        if re.fullmatch(r"\.cdl-[0-9a-f]{16}\.tmp", name) is None:
+            continue
+        temporary = os.path.join(folder, name)
+        with contextlib.suppress(OSError), open(temporary, "r+b") as file:
+            if fcntl is not None and _lock(file, wait=False):
+                os.unlink(temporary)
+                removed += 1
+        if fcntl is None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+                removed += 1
+    return removed
 
 
 def _sync_folder(folder):

@@ -9,6 +9,9 @@ from cdl.nn.layer import Layer
 
 __all__ = ["load_weights", "read_model", "save_model"]
 
+# How the names of a checkpoint's other arrays begin: what the model's readers leave out.
+BESIDE = "training/"
+
 
 def describe(layer):
     """A layer as plain values: its name and what makes it again. None where a class in it is not cdl's own.
@@ -68,9 +71,16 @@ def read_model(path):
     FileFormatError
         If the file is not a safetensors file, or its description not one that this version reads.
     """
-    state, metadata = load_safetensors(path)
+    state, metadata = _model_part(*load_safetensors(path))
     model, extra = described(path, metadata) if "cdl" in metadata else (None, {})
     return model, restored(extra, path), state
+
+
+def _model_part(state, metadata):
+    """The arrays of the model, which are all unless the file is a checkpoint, and the metadata."""
+    if "cdl.training" in metadata:
+        state = {name: array for name, array in state.items() if not name.startswith(BESIDE)}
+    return state, metadata
 
 
 def load_weights(path, model, layout=None):
@@ -78,7 +88,7 @@ def load_weights(path, model, layout=None):
     if layout not in (None, "cdl", "torch"):
         raise ValueError(f'load: layout must be None, "cdl" or "torch", got {layout!r}')
     model.require_built("load")
-    state, metadata = load_safetensors(path)
+    state, metadata = _model_part(*load_safetensors(path))
     try:
         if "cdl" in metadata:
             described(path, metadata)

@@ -102,14 +102,16 @@ class Optimizer(Fused):
         more = f", {len(self.groups)} groups" if len(self.groups) > 1 else ""
         return f"{type(self).__name__}({', '.join(words)}{more})"
 
-    def state_dict(self):
+    def state_dict(self, *, copy=True):
         """What is needed to go on later: the numbers of updates and epochs, the options, copies of the state arrays.
+
+        Without `copy` the arrays are those that the optimizer works on: to be written at once, and not to be changed.
 
         Schedules are code and are not part of it; their position, the numbers, is.
         """
         groups = [{"params": len(group.params), "scheduled": sorted(group.schedules)}
                   | {name: group[name] for name in group.keys()} for group in self.groups]
-        state = [{name: s.numpy().copy() for name, s in slots.items()} for slots in self.state]
+        state = [{name: s.numpy().copy() if copy else s.numpy() for name, s in slots.items()} for slots in self.state]
         return {"optimizer": type(self).__name__, "t": self.t, "epoch": self.epoch, "groups": groups, "state": state}
 
     def load_state_dict(self, state):

@@ -10,12 +10,14 @@ from cdl.random import generator
 from cdl.train.samples import Loaded, Slices, checked, prepared
 from cdl.train.weights import weights_of
 
-__all__ = ["EVALUATED_BATCH", "batches_of", "callbacks_of", "functions", "left_to_the_loader", "loss_of", "metrics_of",
-           "optimizer_of", "validation_of"]
+__all__ = ["EVALUATED_BATCH", "batches_of", "callbacks_of", "facts_of", "functions", "left_to_the_loader", "loss_of",
+           "metrics_of", "optimizer_of", "validation_of"]
 
 # A validation goes through the network in batches of this size.
 EVALUATED_BATCH = 1024
 _TRAINED_BATCH = 32
+# An option with more values than this is told by their number.
+_LISTED = 100
 
 
 def left_to_the_loader(who, options):
@@ -117,3 +119,22 @@ def optimizer_of(optimizer, parameters):
         raise ValueError("fit: the optimizer has none of this model's parameters; make it from model.parameters(), or pass "
                          "a function that does")
     return made
+
+
+def facts_of(*, batch_size, **options):
+    """What `fit` was told, as plain values: what reports show."""
+    return {"batch_size": batch_size or _TRAINED_BATCH} | {name: _plain(option) for name, option in options.items()}
+
+
+def _plain(option):
+    """Numbers, texts, lists and dicts of them as they are, others by what they are called."""
+    if option is None or isinstance(option, (bool, int, float, str)):
+        return option
+    if isinstance(option, (list, tuple)) and len(option) <= _LISTED:
+        return [_plain(one) for one in option]
+    if isinstance(option, dict) and len(option) <= _LISTED:
+        return {str(name): _plain(one) for name, one in option.items()}
+    if hasattr(option, "__len__"):
+        return f"{len(option)} values"
+    name = getattr(option, "__name__", type(option).__name__)
+    return "a function" if name == "<lambda>" else name

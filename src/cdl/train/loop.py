@@ -12,6 +12,7 @@ from cdl.train.arguments import (
     EVALUATED_BATCH,
     batches_of,
     callbacks_of,
+    facts_of,
     functions,
     left_to_the_loader,
     loss_of,
@@ -128,7 +129,12 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     optimizer = optimizer_of(optimizer, parameters)
     if not any(parameter.requires_grad for parameter in parameters):
         raise ValueError("fit: every parameter is frozen; call unfreeze() on the layers to be trained")
-    training = Training(model, optimizer, loss, callbacks, epochs=epochs, rng=reorder, loader=loader, augment=augment)
+    facts = facts_of(loss=loss, batch_size=loader.batch_size if loader else batch_size, samples=samples,
+                     validation_samples=held_out.samples if held_out else None, metrics=list(metrics),
+                     shuffle=loader.shuffle if loader else reorder is not None, class_weight=class_weight,
+                     sample_weight=sample_weight, augment=augment, penalty=penalty, rng=rng)
+    training = Training(model, optimizer, loss, callbacks, epochs=epochs, rng=reorder, loader=loader, augment=augment,
+                        validation=validation_data, facts=facts)
     modes = [(layer, layer.training) for layer in layers]
     model.train()
     try:
@@ -142,7 +148,7 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
                 figures = _epoch(training, batches, metrics, augment, penalty, bar)
                 training.call("on_measure_begin", model)
                 if held_out:
-                    seen = _measured(model, held_out, loss, metrics)
+                    seen = _measured(model, held_out, loss, metrics, training.observers)
                     figures |= {f"val_{name}": value for name, value in seen.items()}
                 bar.finish(**figures)
             _end_epoch(training, figures)
@@ -171,7 +177,7 @@ def _epoch(training, batches, metrics, augment, penalty, bar):
     """Train on every batch once; the mean loss and the metrics."""
     model, loss = training.model, training.loss
     forget, step = training.optimizer.zero_grad, training.optimizer.step
-    _reset(metrics)
+    _reset(metrics.values())
     after = [callback.on_batch_end for callback in training.callbacks if _has_own(callback, "on_batch_end")]
     measured = list(metrics.values())
     total = counted = done = told = 0
@@ -217,7 +223,7 @@ def _has_own(callback, hook):
 
 
 def _reset(metrics):
-    for metric in metrics.values():
+    for metric in metrics:
         metric.reset()
 
 
@@ -264,12 +270,13 @@ def evaluate(model, x, y=None, *, loss, metrics=(), batch_size=None, sample_weig
     return _measured(model, Slices(*prepared(model, x, y), weights, batch_size), loss, metrics)
 
 
-def _measured(model, batches, loss, metrics):
-    """What `evaluate` returns, for batches of prepared samples, targets and weights."""
+def _measured(model, batches, loss, metrics, observers=()):
+    """What `evaluate` returns, for batches of prepared samples, targets and weights, which observers are shown too."""
     from cdl.metrics import metrics_for  # when it is needed: most of `import cdl` would be metrics
 
     metrics = metrics_for(loss) | metrics
-    _reset(metrics)
+    watching = [*metrics.values(), *observers]
+    _reset(watching)
     total = counted = 0
     try:    # an interrupt may come right after the next call: it must be undone then too
         enter_inference()
@@ -281,8 +288,8 @@ def _measured(model, batches, loss, metrics):
             y_pred = model(x)
             total += float(loss(y_true, y_pred, **options)) * share
             counted += share
-            for metric in metrics.values():
-                metric.update(y_true, y_pred, **options)
+            for one in watching:
+                one.update(y_true, y_pred, **options)
     finally:
         leave_inference()
     return {"loss": total / counted} | {name: metric.result() for name, metric in metrics.items()}

@@ -44,7 +44,7 @@ class Slices:
     """Batches of prepared arrays, in their order, as views; weights may be None."""
 
     def __init__(self, x, y, weights, size):
-        self.arrays, self.size = (x, y, weights), size
+        self.arrays, self.size, self.samples = (x, y, weights), size, len(x)
 
     def __iter__(self):
         for start in range(0, len(self.arrays[0]), self.size):
@@ -56,7 +56,7 @@ class Loaded:
     """The batches of a Loader, checked and prepared as arrays are, and as Tensors where layers and loss are to get those."""
 
     def __init__(self, model, loader, who, *, tensors=False):
-        self.model, self.loader, self.who, self.tensors = model, loader, who, tensors
+        self.model, self.loader, self.who, self.tensors, self.samples = model, loader, who, tensors, loader.samples
         model.ensure_built(as_parameters(model, self._split(loader.first())[0]))
 
     def __iter__(self):

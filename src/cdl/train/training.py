@@ -1,6 +1,7 @@
 """A training under way: what `fit` works with, what callbacks may ask, and all that going on later needs."""
 import numpy as np
 
+from cdl.optim import Optimizer
 from cdl.random import generator
 from cdl.train.history import History
 
@@ -25,6 +26,11 @@ class Training:
         What makes the batches, instead of arrays.
     stopped : bool
         Whether it was asked to end before its last epoch.
+    facts : dict
+        What else `fit` was told, in plain values: "loss", "batch_size", "samples", "validation_samples", …
+    observers : list
+        Objects with `reset()` and `update(y_true, y_pred, sample_weight=None)`, as metrics have them, that are shown the
+        validation of every epoch. Callbacks may add some.
 
     Examples
     --------
@@ -33,9 +39,11 @@ class Training:
     ...     return epoch == 2                          # or, in a Callback, self.training.stop()
     """
 
-    def __init__(self, model, optimizer, loss, callbacks, *, epochs, rng=None, loader=None, augment=None):
+    def __init__(self, model, optimizer, loss, callbacks, *, epochs, rng=None, loader=None, augment=None, validation=None,
+                 facts=None):
         self.model, self.optimizer, self.loss, self.callbacks = model, optimizer, loss, callbacks
         self.epochs, self.rng, self.loader, self._augment = epochs, rng, loader, augment
+        self._validation, self.facts, self.observers = validation, facts or {}, []
         self.history, self.epoch, self.stopped = History(), 0, False
 
     def stop(self):
@@ -49,15 +57,18 @@ class Training:
             if method is not None:
                 method(*arguments)
 
-    def state_dict(self):
+    def state_dict(self, *, copy=True):
         """All that is needed to go on from here with the same bits: named arrays, and plain values as JSON has them.
 
         That is the state of the model, the optimizer, the history and the callbacks, and every generator that is drawn
-        from: the library's, that of the orders, those of layers, and those that the Loader, its transform and `augment`
-        keep in attributes.
+        from: the library's, that of the orders, those of layers, and those that Loaders, their transforms and
+        `augment` keep in attributes. Without `copy` the arrays of the model and of an optimizer of cdl's are those that
+        they work on: to be written at once.
         """
-        arrays = {f"model.{name}": array for name, array in self.model.state_dict().items()}
-        optimizer = self.optimizer.state_dict()
+        own = self.model.state_dict() if copy else {path: t.numpy() for path, _, _, t in self.model.tensor_places()}
+        arrays = {f"model.{name}": array for name, array in own.items()}
+        ours = not copy and isinstance(self.optimizer, Optimizer)
+        optimizer = self.optimizer.state_dict(copy=False) if ours else self.optimizer.state_dict()
         for i, slots in enumerate(optimizer.pop("state")):
             arrays |= {f"optimizer.{i}.{name}": array for name, array in slots.items()}
         kept = []
@@ -80,8 +91,8 @@ class Training:
         Raises
         ------
         ValueError
-            If the state is that of another model, optimizer, or number of generators, or damaged. The model and the
-            optimizer are then as they were.
+            If the state is that of another model, optimizer, or set of generators, or damaged. The model, the optimizer
+            and the generators are then as they were.
         """
         try:
             epoch, history, kept = int(values["epoch"]), dict(values["history"]), list(values["callbacks"])
@@ -95,19 +106,22 @@ class Training:
         if len(states) != len(rngs):
             raise ValueError(f"fit: the state has {len(states)} random generators, this training {len(rngs)}; make model, "
                              "Loader and augment as they were")
-        before = self.model.state_dict()
-        self.model.load_state_dict(_under(arrays, "model."))
+        before = self.model.state_dict(), self.optimizer.state_dict(), [rng.bit_generator.state for rng in rngs]
         try:
-            self.optimizer.load_state_dict(optimizer | {"state": slots})
+            self._load(_under(arrays, "model."), optimizer | {"state": slots}, map(_arrays_again, states))
+            self._load_callbacks(arrays, kept)
         except BaseException:
-            self.model.load_state_dict(before)
+            self._load(*before)
             raise
-        for rng, state in zip(rngs, states, strict=True):
-            rng.bit_generator.state = _arrays_again(state)
         self.epoch, self.stopped = epoch, stopped
         self.history.clear()
         self.history.update({name: [float(value) for value in column] for name, column in history.items()})
-        self._load_callbacks(arrays, kept)
+
+    def _load(self, model, optimizer, generators):
+        self.model.load_state_dict(model)
+        self.optimizer.load_state_dict(optimizer)
+        for rng, state in zip(self.generators(), generators, strict=True):
+            rng.bit_generator.state = state
 
     def _load_callbacks(self, arrays, kept):
         waiting = [(kind, plain | _under(arrays, f"callbacks.{i}.")) for i, (kind, plain) in enumerate(kept)]
@@ -122,7 +136,9 @@ class Training:
 
     def generators(self):
         """Every generator that this training may draw from, each once, in an order that depends on the code alone."""
-        owners = [self.loader, getattr(self.loader, "transform", None), self._augment, *self.model.layers_inside()]
+        owners = [self._augment, *self.model.layers_inside()]
+        for loader in (self.loader, self._validation):
+            owners += [loader, getattr(loader, "transform", None)]
         found = [generator(), self.rng]
         for owner in owners:
             found += [value for value in getattr(owner, "__dict__", {}).values() if isinstance(value, np.random.Generator)]
