@@ -7,7 +7,7 @@ from tuningcase import SPACE, X, Y, build, facts, forks, tune
 
 import cdl
 from cdl import tuning
-from cdl.random import generator, seeded
+from cdl.random import drawn_from, generator
 from cdl.tuning.methods import rungs
 from cdl.tuning.space import Space
 
@@ -65,7 +65,7 @@ def test_the_notes_ranges():
 def test_a_trial_is_what_fit_does():
     result = tune(space={"hidden": [16], "lr": [0.01], "optimizer": ["momentum"], "batch_size": [50]},
                   validation_data=(X[200:], Y[200:]), data=(X[:200], Y[:200]), epochs=4)
-    with seeded([0, 1, 0, 0]):
+    with drawn_from([0, 1, 0, 0]):
         model = build(16)
         history = model.fit(X[:200], Y[:200], validation_data=(X[200:], Y[200:]), loss="cross_entropy", batch_size=50, epochs=4,
                             optimizer=lambda parameters: cdl.Momentum(parameters, lr=0.01), progress=False)

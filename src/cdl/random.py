@@ -37,26 +37,6 @@ def seed(n):
     _noting.own = None      # whoever seeds inside `drawn_from` means it
 
 
-@contextmanager
-def seeded(n):
-    """While it lasts, the library's generator is one of the seed n; then it is again what it was.
-
-    Examples
-    --------
-    >>> with seeded(0):
-    ...     a = generator().random()
-    >>> with seeded(0):
-    ...     a == generator().random()
-    True
-    """
-    global _generator
-    before, _generator = _generator, _seeded(n, "seed")
-    try:
-        yield
-    finally:
-        _generator = before
-
-
 def generator(rng=None):
     """The generator to draw from: `rng` itself, one seeded with the integer `rng`, or the library's own for None."""
     global _generator
@@ -76,8 +56,18 @@ def generator(rng=None):
 
 @contextmanager
 def drawn_from(rng):
-    """While it lasts, the library's generator is `rng` for this thread: the draws depend on nothing that ran before."""
-    before, _noting.own = getattr(_noting, "own", None), rng
+    """While it lasts, the library's generator is `rng`, or one of that seed, for this thread: nothing that ran before counts.
+
+    Examples
+    --------
+    >>> with drawn_from(0):
+    ...     a = generator().random()
+    >>> with drawn_from(np.random.default_rng(0)):
+    ...     a == generator().random()
+    True
+    """
+    own = rng if isinstance(rng, np.random.Generator) else _seeded(rng, "rng")
+    before, _noting.own = getattr(_noting, "own", None), own
     try:
         yield
     finally:

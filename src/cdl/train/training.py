@@ -80,7 +80,7 @@ class Training:
                 else:
                     plain[name] = value
             kept.append([type(callback).__name__, plain])
-        return arrays, {"epoch": self.epoch, "stopped": self.stopped, "history": dict(self.history), "optimizer": optimizer,
+        return arrays, {"epoch": self.epoch, "stopped": self.stopped, "history": {name: list(column) for name, column in self.history.items()}, "optimizer": optimizer,
                         "callbacks": kept, "generators": [_plain(rng.bit_generator.state) for rng in self.generators()]}
 
     def load_state_dict(self, arrays, values):

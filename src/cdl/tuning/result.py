@@ -4,7 +4,7 @@ import io
 import math
 
 from cdl.io.atomic import atomic_write
-from cdl.random import seeded
+from cdl.random import drawn_from
 from cdl.tuning.space import plain
 
 __all__ = ["Trial", "TuningResult"]
@@ -128,7 +128,7 @@ class TuningResult:
         """
         best = self.best
         plan = self._plan
-        with seeded(plan.seed_of(best.number, 0)):
+        with drawn_from(plan.seed_of(best.number, 0)):
             model, options = plan.made(best.number, best.parameters)
             if plan.folds is not None:
                 x, y, weights = plan.train

@@ -12,7 +12,7 @@ from cdl.data.loader import Loader
 from cdl.extras import nearest
 from cdl.nn.layer import Layer
 from cdl.optim import OPTIMIZERS, ExponentialDecay, StepDecay
-from cdl.random import seeded
+from cdl.random import drawn_from
 from cdl.train.loop import fit
 from cdl.tuning.result import Trial
 
@@ -192,7 +192,7 @@ def _advance_fold(plan, number, parameters, until, part, before):
     fold, train, held = part
     if before is not None and before["state"] is None:      # its early stopping has ended it
         return before
-    with seeded(plan.seed_of(number, fold)):
+    with drawn_from(plan.seed_of(number, fold)):
         model, options = plan.made(number, parameters)
         callbacks = options.pop("callbacks", ())
         keeper = _Best(plan.metric, patience=plan.patience or plan.epochs + 1, mode=plan.mode)
