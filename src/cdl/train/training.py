@@ -80,7 +80,8 @@ class Training:
                 else:
                     plain[name] = value
             kept.append([type(callback).__name__, plain])
-        return arrays, {"epoch": self.epoch, "stopped": self.stopped, "history": {name: list(column) for name, column in self.history.items()}, "optimizer": optimizer,
+        history = {name: list(column) for name, column in self.history.items()}
+        return arrays, {"epoch": self.epoch, "stopped": self.stopped, "history": history, "optimizer": optimizer,
                         "callbacks": kept, "generators": [_plain(rng.bit_generator.state) for rng in self.generators()]}
 
     def load_state_dict(self, arrays, values):
