@@ -7,15 +7,15 @@ from sklearn import metrics
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from . import reference
-from .data_sklearn import balanced_weights as balanced_weights
-from .data_sklearn import label_codes as label_codes
-from .data_sklearn import minmax_fit as minmax_fit
-from .data_sklearn import minmax_transform as minmax_transform
-from .data_sklearn import one_hot_rows as one_hot_rows
-from .data_sklearn import standard_fit as standard_fit
-from .data_sklearn import standard_transform as standard_transform
-from .data_sklearn import stratified as stratified
-from .data_sklearn import table as table
+from .peer_sklearn_data import balanced_weights as balanced_weights
+from .peer_sklearn_data import label_codes as label_codes
+from .peer_sklearn_data import minmax_fit as minmax_fit
+from .peer_sklearn_data import minmax_transform as minmax_transform
+from .peer_sklearn_data import one_hot_rows as one_hot_rows
+from .peer_sklearn_data import standard_fit as standard_fit
+from .peer_sklearn_data import standard_transform as standard_transform
+from .peer_sklearn_data import stratified as stratified
+from .peer_sklearn_data import table as table
 from .reference_estimators import work
 from .rows import METRICS
 
