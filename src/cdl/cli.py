@@ -143,6 +143,9 @@ def _check(options):
             raise ValueError(f"train: --out {options.out}: there is no such folder")
         if out.is_dir():
             raise ValueError(f"train: --out {options.out}: this is a folder; name the file to write")
+        if out.exists() and any(path is not None and Path(path).exists() and out.samefile(path)
+                                for path in (options.data, options.directory)):
+            raise ValueError(f"train: --out {options.out}: these are the data; name another file")
 
 
 def _report(options):

@@ -98,15 +98,14 @@ class Draws:
     @contextmanager
     def again(self):
         """While it lasts, the generators stand where they were noted, and the library's is the one of then."""
-        global _generator
-        library, _generator = _generator, self._library
+        own, _noting.own = getattr(_noting, "own", None), self._library
         before = [(rng, rng.bit_generator.state) for rng, _ in self._states.values()]
         try:
             for rng, state in self._states.values():
                 rng.bit_generator.state = state
             yield
         finally:
-            _generator = library
+            _noting.own = own
             for rng, state in before:
                 rng.bit_generator.state = state
 

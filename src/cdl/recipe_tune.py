@@ -3,7 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cdl.data import StandardScaler, TableEncoder, load_digits, read_table, train_test_split
+from cdl.data import StandardScaler, load_digits, train_test_split
+from cdl.recipes import prepared_table
 
 METHODS = ("random", "grid", "halving", "asha", "optuna")
 
@@ -43,8 +44,6 @@ def tune_data(options):
     print(result)
     if options.csv is not None:
         result.to_csv(options.csv)
-    if options.picture is not None:
-        result.plot().savefig(options.picture, dpi=150)
     if result.interrupted:
         raise KeyboardInterrupt
     best, model = result.best, result.model()
@@ -58,6 +57,8 @@ def tune_data(options):
     from cdl.io.model import save_model
     save_model(path, model, extra=extra | {"parameters": best.parameters})
     print(f"saved {path} ({model.count_parameters():,} parameters)")
+    if options.picture is not None:
+        result.plot().savefig(options.picture, dpi=150)
     return 0
 
 
@@ -75,6 +76,8 @@ def _check(options):
         if path is not None and (not Path(path).absolute().parent.is_dir() or Path(path).is_dir()):
             words = "this is a folder; name the file to write" if Path(path).is_dir() else "there is no such folder"
             raise ValueError(f"tune: --{name} {path}: {words}")
+        if path is not None and Path(path).exists() and Path(options.data).exists() and Path(path).samefile(options.data):
+            raise ValueError(f"tune: --{name} {path}: these are the data; name another file")
     if options.picture is not None:
         from cdl.extras import require
         require("matplotlib", "plot", "tune --picture")
@@ -88,27 +91,12 @@ def _digits(options):
 
 
 def _table(options):
-    """As `cdl train` reads a table: coded and scaled by what the part to train on holds; the target scaled too."""
-    table = read_table(options.data)
-    encoder = TableEncoder(options.target).fit(table)
-    encoded = encoder.transform(table)
-    labels = encoded.y if encoder.task == "classification" else None
-    if labels is not None and np.unique(labels, return_counts=True)[1].min() < 2:
-        labels = None
-    train, test = train_test_split(encoded.rows, test_size=0.2, rng=options.seed, stratify=labels)
-    encoder = TableEncoder(options.target, task=encoder.task).fit(table.take(train))
-    (x_train, y_train, _), (x_test, y_test, _) = (encoder.transform(table.take(part)) for part in (train, test))
-    scaler = StandardScaler().fit(x_train)
-    x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
-    print(f"{options.data}: {len(x_train)} rows to train and validate on, {len(x_test)} to test on, {x_train.shape[1]} "
-          f"features; {encoder.task} of {options.target}")
-    extra, target = {"encoder": encoder.state_dict(), "scaler": _plain(scaler.state_dict())}, None
-    outputs = len(encoder.classes) if encoder.task == "classification" else 1
-    if encoder.task != "classification":
-        target = StandardScaler().fit(y_train[:, None])
-        y_train, extra["target"] = target.transform(y_train[:, None]), _plain(target.state_dict())
-    return (x_train, y_train), (x_test, y_test), Path(options.data).stem, outputs, extra, target
-
-
-def _plain(state):
-    return {name: np.asarray(value).tolist() for name, value in state.items()}
+    """As `cdl train` reads a table; the target of a regression scaled too."""
+    (x_train, y_train), test, encoder, scaler = prepared_table(options)
+    extra, target, outputs = {"encoder": encoder, "scaler": scaler}, None, 1
+    if encoder.task == "classification":
+        outputs = len(encoder.classes)
+    else:
+        target = extra["target"] = StandardScaler().fit(y_train[:, None])
+        y_train = target.transform(y_train[:, None])
+    return (x_train, y_train), test, Path(options.data).stem, outputs, extra, target

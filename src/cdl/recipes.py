@@ -63,25 +63,29 @@ def _mnist(options):
 
 def train_table(options):
     """Predict one column of a table from the others: classes or numbers, as `TableEncoder` decides."""
+    train, test, encoder, scaler = prepared_table(options)
+    name, extra = Path(options.data).stem, {"encoder": encoder, "scaler": scaler}
+    if encoder.task == "classification":
+        return _classify(options, train, test, name, _dense(options, [64], len(encoder.classes)), epochs=50, extra=extra)
+    return _regress(options, train, test, name, extra)
+
+
+def prepared_table(options):
+    """(x, y) to train on and to test on, coded and scaled by what the part to train on holds; the encoder and the scaler."""
     table = read_table(options.data)
     encoder = TableEncoder(options.target).fit(table)
-    rows = np.arange(len(table))
     encoded = encoder.transform(table)
     labels = encoded.y if encoder.task == "classification" else None
     train, test = train_test_split(encoded.rows, test_size=0.2, rng=options.seed, stratify=_stratify(labels))
     encoder = TableEncoder(options.target, task=encoder.task).fit(table.take(train))
-    (x_train, y_train, _), (x_test, y_test, _) = (encoder.transform(table.take(rows[part])) for part in (train, test))
+    (x_train, y_train, _), (x_test, y_test, _) = (encoder.transform(table.take(part)) for part in (train, test))
     scaler = StandardScaler().fit(x_train)
-    x_train, x_test = scaler.transform(x_train), scaler.transform(x_test)
+    left_out = len(table) - len(encoded.rows)
     print(f"{options.data}: {len(x_train)} rows to train on, {len(x_test)} to test on, {x_train.shape[1]} features; "
-          f"{encoder.task} of {options.target}")
+          f"{encoder.task} of {options.target}" + (f"; {left_out} rows without it are left out" if left_out else ""))
     for remark in encoder.remarks:
         print(f"{options.data}: {remark}")
-    name, extra = Path(options.data).stem, {"encoder": encoder, "scaler": scaler}
-    if encoder.task == "classification":
-        model = _dense(options, [64], len(encoder.classes))
-        return _classify(options, (x_train, y_train), (x_test, y_test), name, model, epochs=50, extra=extra)
-    return _regress(options, (x_train, y_train), (x_test, y_test), name, extra)
+    return (scaler.transform(x_train), y_train), (scaler.transform(x_test), y_test), encoder, scaler
 
 
 def train_text(options):

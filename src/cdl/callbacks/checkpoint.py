@@ -167,11 +167,12 @@ class Checkpoint(Callback):
 
     def state_dict(self):
         """The best value of the monitored figure."""
-        return {"best": self.best}
+        return {"best": self.best, "monitor": self.monitor}
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave."""
-        self._watch.best = state["best"]
+        if state.get("monitor") == self.monitor:    # the best of another figure is none of this one
+            self._watch.best = state["best"]
 
     def __repr__(self):
         return f"Checkpoint({self.path!r}, every={self.every}, monitor={self.monitor!r})"

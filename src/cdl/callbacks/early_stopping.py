@@ -90,11 +90,15 @@ class EarlyStopping(Callback):
     def state_dict(self):
         """The best value, its epoch and weights, and how long it has waited for a better one."""
         weights = {f"weights.{name}": array for name, array in (self._state or {}).items()}
-        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self._waited} | weights
+        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self._waited,
+                "stopped_epoch": self.stopped_epoch, "monitor": self.monitor} | weights
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave."""
+        if state.get("monitor", self.monitor) != self.monitor:
+            return      # the best of another figure is none of this one
         self._watch.best, self.best_epoch, self._waited = state["best"], state["best_epoch"], state["waited"]
+        self.stopped_epoch = state.get("stopped_epoch")
         weights = {name.removeprefix("weights."): array for name, array in state.items() if name.startswith("weights.")}
         self._state = weights or None
 

@@ -2,6 +2,7 @@
 import math
 
 from cdl._core.check import number
+from cdl.extras import nearest
 
 __all__ = ["Monitor"]
 
@@ -34,8 +35,10 @@ class Monitor:
     def value(self, figures):
         """The figure's value; ValueError if there is no such figure."""
         if self.name not in figures:
-            hint = "pass validation_data to fit, or " if self.name.startswith("val_") else ""
-            raise ValueError(f"{self.who}: there is no figure {self.name!r}; {hint}monitor one of {', '.join(figures)}")
+            no_validation = self.name.startswith("val_") and not any(name.startswith("val_") for name in figures)
+            hint = "pass validation_data to fit, or " if no_validation else ""
+            raise ValueError(f"{self.who}: there is no figure {self.name!r}{nearest(self.name, figures)}; {hint}monitor one of "
+                             f"{', '.join(figures)}")
         return float(figures[self.name])
 
     def improves(self, value):

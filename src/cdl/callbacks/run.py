@@ -91,6 +91,8 @@ class Run(Callback):
     >>> folder.cleanup()
     """
 
+    _ended = True       # there is nothing to end before the training has begun
+
     def __init__(self, folder, monitor=None, mode="auto", *, resume=False, overwrite=False, every=1, classes=None, **notes):
         if resume and overwrite:
             raise ValueError("Run: give resume or overwrite, not both")
@@ -214,11 +216,14 @@ class Run(Callback):
 
     def state_dict(self):
         """The best value and its epoch, when it began and how long it took."""
-        return {"best": self.best, "best_epoch": self.best_epoch, "began": self._began, "seconds": self._spent()}
+        return {"best": self.best, "best_epoch": self.best_epoch, "monitor": self._watch.name, "began": self._began,
+                "seconds": self._spent()}
 
     def load_state_dict(self, state):
         """Go on from what `state_dict` gave."""
-        self._watch.best, self.best_epoch = state["best"], state["best_epoch"]
+        if self.monitor in (None, state.get("monitor")):      # the best of another figure is none of this one
+            self._watch = Monitor("Run", state.get("monitor") or self._watch.name, 0.0, self.mode)
+            self._watch.best, self.best_epoch = state["best"], state["best_epoch"]
         self._began, self._seconds = state["began"], float(state["seconds"])
 
     def __repr__(self):

@@ -73,10 +73,15 @@ def atomic_write(path):
             if mode is not None:
                 os.chmod(temporary, mode)
             os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
+            if os.name == "posix":      # before the lock goes, or a sweeper takes the file for a dead writer's
+                os.replace(temporary, target)
+        if os.name != "posix":          # where an open file cannot be renamed
+            os.replace(temporary, target)
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, temporary):
+            error.filename, error.filename2 = os.fspath(path), None     # a full disk names no file
         raise
     _sync_folder(os.path.dirname(target))
 

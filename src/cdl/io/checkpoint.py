@@ -59,6 +59,7 @@ def load_training(path, training):
         raise FileFormatError(f"{path}: the state of the training is damaged") from None
     if version != STATE_VERSION:
         raise FileFormatError(f"{path}: written by a newer version of cdl (state {version!r}, this one reads {STATE_VERSION})")
+    _require_same(path, metadata, training.model)
     arrays = {name.removeprefix(BESIDE) if name.startswith(BESIDE) else f"model.{name}": array
               for name, array in tensors.items()}
     try:
@@ -67,3 +68,15 @@ def load_training(path, training):
         raise FileFormatError(f"{path}: this training cannot go on from it: there is no {error} in it") from None
     except (AttributeError, TypeError, ValueError) as error:
         raise FileFormatError(f"{path}: this training cannot go on from it: {error}") from None
+
+
+def _require_same(path, metadata, model):
+    """Refuse a model of other layers or options, where both are made of cdl's own layers."""
+    try:
+        there = json.loads(metadata["cdl"])["model"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise FileFormatError(f"{path}: the description of the model is damaged") from None
+    here = describe(model)
+    if None not in (here, there) and json.loads(json.dumps(here)) != there:
+        raise FileFormatError(f"{path}: this training cannot go on from it: its model is another one\n"
+                              f"  there {json.dumps(there)}\n  here  {json.dumps(here)}")

@@ -11,6 +11,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from cdl._core.check import number
 from cdl.data.loader import Loader
 from cdl.extras import nearest
+from cdl.nn import BatchNorm
 from cdl.random import drawn_from
 from cdl.train.loop import fit
 
@@ -85,6 +86,7 @@ class Network(BaseEstimator):
     # --- training -----------------------------------------------------------------------------------------------------
     def _train(self, X, y, weights, rng, *, shuffle=True, batch_size, **options):
         """Train `model_` and return the history; Ctrl-C warns, as scikit-learn does it."""
+        batch_size = _without_single_rest(self.model_, X.shape[0], batch_size)
         if sparse.issparse(X):
             arrays = (np.arange(X.shape[0]), y) if weights is None else (np.arange(X.shape[0]), y, weights)
             X, y = Loader(arrays, batch_size, shuffle=shuffle, transform=Rows(X), prefetch=0, rng=rng), None
@@ -191,3 +193,10 @@ def checked_numbers(estimator, **bounds):
         if not ((x > least or (least_too and x == least)) and (x < most or (most_too and x == most))):
             raise ValueError(f"{type(estimator).__name__}: {name} must be in {'[' if least_too else '('}{least:g}, {most:g}"
                              f"{']' if most_too else ')'}, got {getattr(estimator, name)!r}")
+
+
+def _without_single_rest(model, count, batch_size):
+    """The batch size, or the next smaller one that leaves no batch of one sample, of which BatchNorm knows no variance."""
+    while count % batch_size == 1 and batch_size > 2 and any(isinstance(layer, BatchNorm) for layer in model.layers_inside()):
+        batch_size -= 1
+    return batch_size

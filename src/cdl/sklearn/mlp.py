@@ -170,7 +170,7 @@ class MLP(Network):
         self.n_iter_ = 0
         history = self._train(X, y, weights, rng, shuffle=self.shuffle, batch_size=batch, loss=self._loss(y),
                               optimizer=optimizer, epochs=1 if incremental else self.max_iter,
-                              callbacks=[watch, *self._own_callbacks()])
+                              callbacks=[*self._own_callbacks(), watch])
         if not incremental and not watch.ended and not history.interrupted and self.n_iter_ == self.max_iter:
             warnings.warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                           "converged yet.", ConvergenceWarning, stacklevel=4)

@@ -74,6 +74,8 @@ def _held_out(x, y, weights, validation_split):
 def callbacks_of(callbacks):
     callbacks = [callbacks] if callable(callbacks) else list(callbacks)
     for callback in callbacks:
+        if isinstance(callback, type):
+            raise TypeError(f"fit: a callback is an object, got the class {callback.__name__}; write {callback.__name__}(…)")
         if not callable(callback):
             raise TypeError(f"fit: a callback is called as callback(model, epoch, figures), got {callback!r}")
     return callbacks

@@ -129,15 +129,15 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     optimizer = optimizer_of(optimizer, parameters)
     if not any(parameter.requires_grad for parameter in parameters):
         raise ValueError("fit: every parameter is frozen; call unfreeze() on the layers to be trained")
-    facts = facts_of(loss=loss, batch_size=loader.batch_size if loader else batch_size, samples=samples,
+    facts = facts_of(loss=loss, batch_size=batch_size if loader is None else loader.batch_size, samples=samples,
                      validation_samples=held_out.samples if held_out else None, metrics=list(metrics),
-                     shuffle=loader.shuffle if loader else reorder is not None, class_weight=class_weight,
+                     shuffle=reorder is not None if loader is None else loader.shuffle, class_weight=class_weight,
                      sample_weight=sample_weight, augment=augment, penalty=penalty, rng=rng)
     training = Training(model, optimizer, loss, callbacks, epochs=epochs, rng=reorder, loader=loader, augment=augment,
                         validation=validation_data, facts=facts)
     modes = [(layer, layer.training) for layer in layers]
-    model.train()
     try:
+        model.train()
         training.call("attach", training)
         training.call("on_fit_begin", model)
         training.call("resume", training)
@@ -157,7 +157,7 @@ def fit(model, x, y=None, *, loss, optimizer="adam", epochs=1, batch_size=None, 
     finally:
         for layer, mode in modes:
             layer.training = mode
-        training.call("on_fit_end", model)
+        training.end()
     return training.history
 
 
@@ -165,7 +165,8 @@ def _end_epoch(training, figures):
     """Record an epoch, ask the callbacks, all of them, and move on to the next."""
     training.history.append(**figures)
     for callback in training.callbacks:
-        if callback(training.model, training.epoch, figures) is True:
+        answer = callback(training.model, training.epoch, figures)
+        if isinstance(answer, (bool, np.bool_)) and answer:
             training.stop()
     training.call("on_measure_end", training.model)
     training.optimizer.next_epoch()
@@ -214,7 +215,13 @@ def _epoch(training, batches, metrics, augment, penalty, bar):
             bar.update(done - told, loss=total / counted)
             told = done
     bar.update(done - told)
+    _require_weight(counted, "fit")
     return {"loss": total / counted} | {name: metric.result() for name, metric in metrics.items()}
+
+
+def _require_weight(counted, who):
+    if not counted:
+        raise ValueError(f"{who}: all weights are 0, so no sample counts")
 
 
 def _has_own(callback, hook):
@@ -292,4 +299,5 @@ def _measured(model, batches, loss, metrics, observers=()):
                 one.update(y_true, y_pred, **options)
     finally:
         leave_inference()
+    _require_weight(counted, "evaluate")
     return {"loss": total / counted} | {name: metric.result() for name, metric in metrics.items()}

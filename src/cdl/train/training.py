@@ -1,6 +1,8 @@
 """A training under way: what `fit` works with, what callbacks may ask, and all that going on later needs."""
 import numpy as np
 
+from cdl._core.tensor import Tensor
+from cdl.nn.layer import Layer
 from cdl.optim import Optimizer
 from cdl.random import generator
 from cdl.train.history import History
@@ -57,13 +59,24 @@ class Training:
             if method is not None:
                 method(*arguments)
 
+    def end(self):
+        """Call `on_fit_end` of every callback, also after one that raises; the first error is raised in the end."""
+        errors = []
+        for callback in self.callbacks:
+            try:
+                getattr(callback, "on_fit_end", lambda model: None)(self.model)
+            except BaseException as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
     def state_dict(self, *, copy=True):
         """All that is needed to go on from here with the same bits: named arrays, and plain values as JSON has them.
 
         That is the state of the model, the optimizer, the history and the callbacks, and every generator that is drawn
-        from: the library's, that of the orders, those of layers, and those that Loaders, their transforms and
-        `augment` keep in attributes. Without `copy` the arrays of the model and of an optimizer of cdl's are those that
-        they work on: to be written at once.
+        from: the library's, that of the orders, those of layers, and those that Loaders, their transforms, `augment` and
+        callbacks keep in attributes, lists and partials (not what a closure holds). Without `copy` the arrays of the model
+        and of an optimizer of cdl's are those that they work on: to be written at once.
         """
         own = self.model.state_dict() if copy else {path: t.numpy() for path, _, _, t in self.model.tensor_places()}
         arrays = {f"model.{name}": array for name, array in own.items()}
@@ -113,6 +126,7 @@ class Training:
             self._load_callbacks(arrays, kept)
         except BaseException:
             self._load(*before)
+            self.call("on_fit_begin", self.model)       # they forget what they had taken over
             raise
         self.epoch, self.stopped = epoch, stopped
         self.history.clear()
@@ -137,13 +151,28 @@ class Training:
 
     def generators(self):
         """Every generator that this training may draw from, each once, in an order that depends on the code alone."""
-        owners = [self._augment, *self.model.layers_inside()]
-        for loader in (self.loader, self._validation):
-            owners += [loader, getattr(loader, "transform", None)]
         found = [generator(), self.rng]
-        for owner in owners:
-            found += [value for value in getattr(owner, "__dict__", {}).values() if isinstance(value, np.random.Generator)]
+        for layer in self.model.layers_inside():
+            found += [value for value in vars(layer).values() if isinstance(value, np.random.Generator)]
+        for owner in (self._augment, self.loader, self._validation, *self.callbacks):
+            found += _generators_in(owner)
         return list({id(rng): rng for rng in found if rng is not None}.values())
+
+
+# How far a generator is looked for: a Loader's transform, made of steps, of which one is a partial of a method.
+_DEEP = 5
+
+
+def _generators_in(owner, depth=_DEEP):
+    """The generators that an object keeps: in its attributes, lists and dicts, as a bound method's object, in a partial."""
+    if isinstance(owner, np.random.Generator):
+        return [owner]
+    if not depth or owner is None or isinstance(owner, (str, bytes, int, float, np.ndarray, Tensor, Layer, type, Training)):
+        return []
+    parts = list(owner.values()) if isinstance(owner, dict) else list(owner) if isinstance(owner, (list, tuple)) else []
+    parts += [getattr(owner, name, None) for name in ("__self__", "func", "args", "keywords")]
+    parts += list(getattr(owner, "__dict__", {}).values())
+    return [rng for part in parts for rng in _generators_in(part, depth - 1)]
 
 
 def _under(arrays, prefix):

@@ -197,7 +197,7 @@ def _advance_fold(plan, number, parameters, until, part, before):
         callbacks = options.pop("callbacks", ())
         keeper = _Best(plan.metric, patience=plan.patience or plan.epochs + 1, mode=plan.mode)
         segment = _Segment(before and before["state"], until, plan)
-        options["callbacks"] = [segment, keeper, *([callbacks] if callable(callbacks) else callbacks)]
+        options["callbacks"] = [segment, *([callbacks] if callable(callbacks) else callbacks), keeper]
         if options.get("augment") is not None:
             options["augment"] = _own(options["augment"])
         if isinstance(train, Loader):

@@ -7,6 +7,8 @@ import numpy as np
 
 from cdl._core.check import number, positive_integer
 from cdl._core.threads import get_num_threads
+from cdl.callbacks import Checkpoint, CSVLog, JSONLog, Run
+from cdl.callbacks.monitor import Monitor
 from cdl.data.loader import Loader
 from cdl.data.split import train_test_split
 from cdl.extras import nearest
@@ -28,8 +30,6 @@ METHODS = ("grid", "random", "halving", "asha", "optuna")
 # Trials where their number is not given: random search finds one of the best 10 % with probability 0.9^-20 = 88 %; three
 # rungs of halving by 3 take 27.
 _TRIALS = {"random": 20, "optuna": 20, "halving": 27, "asha": 27}
-# Figures of which more is better, by the end of their names.
-_MORE = ("accuracy", "precision", "recall", "f1", "auc", "r2")
 
 
 def tune(build, space, data, *, method="random", trials=None, epochs=10, metric=None, mode="auto", validation_data=None,
@@ -143,7 +143,7 @@ def tune(build, space, data, *, method="random", trials=None, epochs=10, metric=
     metric = ("val_loss" if held is not None or rows is not None else "loss") if metric is None else metric
     if mode not in ("auto", "min", "max"):
         raise ValueError(f"tune: mode must be 'auto', 'min' or 'max', got {mode!r}")
-    mode = ("max" if metric.endswith(_MORE) else "min") if mode == "auto" else mode
+    mode = Monitor("tune", metric, 0.0, mode).mode
     plan = Plan(build, _taken(build, space), space, train, held, rows, epochs=epochs, metric=metric, mode=mode,
                 patience=patience, options=options, seed=int(seed))
     chosen, count = _method(method, space, trials, plan, factor, min_epochs, study)
@@ -245,6 +245,11 @@ def _check_options(options):
     for name in options:
         if name not in FIT_OPTIONS:
             raise TypeError(f"tune: unknown option {name!r}{nearest(name, known)}; options of fit are {', '.join(FIT_OPTIONS)}")
+    callbacks = options.get("callbacks") or ()
+    for callback in [callbacks] if callable(callbacks) else callbacks:
+        if isinstance(callback, (Checkpoint, CSVLog, JSONLog, Run)):
+            raise ValueError(f"tune: {type(callback).__name__} writes to one place, and every trial would write there; "
+                             "folder= keeps the trials")
     if options.get("sample_weight") is not None:
         raise TypeError("tune: give sample_weight as the third of data, so that it is split with the samples")
 
