@@ -103,7 +103,8 @@ def test_parts_are_the_whole(make, cuts):
     for part in np.split(x, cuts):
         assert parts.partial_fit(part) is parts
     for name, value in whole.state_dict().items():
-        np.testing.assert_allclose(parts.state_dict()[name], value, rtol=1e-7 if name == "std" else 1e-14)
+        # Of a mean near zero the values' own rounding is left: 5 is the largest deviation
+        np.testing.assert_allclose(parts.state_dict()[name], value, rtol=1e-7 if name == "std" else 1e-14, atol=5e-15)
     np.testing.assert_allclose(parts.state_dict()["std" if make is StandardScaler else "max"],
                                x.std(0) if make is StandardScaler else x.max(0), rtol=1e-6)
     flat = make().partial_fit(x[:10, 0]).partial_fit(x[10:, 0])

@@ -36,9 +36,8 @@ class Monitor:
         """The figure's value; ValueError if there is no such figure."""
         if self.name not in figures:
             no_validation = self.name.startswith("val_") and not any(name.startswith("val_") for name in figures)
-            hint = "pass validation_data to fit, or " if no_validation else ""
-            raise ValueError(f"{self.who}: there is no figure {self.name!r}{nearest(self.name, figures)}; {hint}monitor one of "
-                             f"{', '.join(figures)}")
+            hint = "; pass validation_data to fit, or" if no_validation else f"{nearest(self.name, figures)};"
+            raise ValueError(f"{self.who}: there is no figure {self.name!r}{hint} monitor one of {', '.join(figures)}")
         return float(figures[self.name])
 
     def improves(self, value):
