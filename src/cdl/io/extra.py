@@ -133,7 +133,10 @@ def _restored(value, path, where):
             dtype = np.dtype(value["dtype"])
             if dtype.kind not in _ARRAY_KINDS:
                 raise ValueError(f"an array of {dtype}")
-            return np.array(value["values"], dtype.newbyteorder("=")).reshape(value["shape"])
+            values = np.array(value["values"])      # of no type yet: NumPy before 2 lets integers run over
+            if dtype.kind in "iub" and values.size and not (values == values.astype(dtype)).all():
+                raise ValueError(f"numbers that {dtype} does not hold")
+            return values.astype(dtype.newbyteorder("=")).reshape(value["shape"])
         if not isinstance(kind, str) or kind not in _KINDS:
             raise FileFormatError(f"{path}: {where} is of kind {str(kind)[:40]!r}; this version knows {', '.join(_KINDS)}")
         made = getattr(importlib.import_module(_KINDS[kind]), kind)
