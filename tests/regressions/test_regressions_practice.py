@@ -181,3 +181,21 @@ def test_the_command_does_not_write_over_its_data(tmp_path, capsys):
         assert "these are the data" in capsys.readouterr().err and path.read_text() == text
     assert main(["train", str(path), "--target", "y", "--epochs", "1", "--quiet", "--out", str(tmp_path / "m")]) == 0
     assert "1 rows without it are left out" in capsys.readouterr().out
+
+
+def test_estimators_with_averages_small_rests_and_classes_of_a_batch():
+    pytest.importorskip("sklearn")
+    from cdl.sklearn import MLPClassifier
+    kept = []
+    mlp = MLPClassifier((8,), early_stopping=True, max_iter=30, n_iter_no_change=40, random_state=0, tol=1.0,
+                        callbacks=[ExponentialMovingAverage(), lambda model, epoch, figures: kept.append(
+                            (figures["val_score"], model[0].weight.numpy().copy()))])
+    with pytest.warns(UserWarning):
+        mlp.fit(X, Y)
+    best = max(range(len(kept)), key=lambda i: kept[i][0])
+    np.testing.assert_array_equal(mlp.coefs_[0], kept[best][1])
+    mlp = MLPClassifier((8,), batch_norm=True, batch_size=89, max_iter=2, random_state=0)
+    with pytest.warns(UserWarning):
+        mlp.fit(X, Y)      # 90 samples leave one beside 89
+    mlp = MLPClassifier((8,), class_weight={1: 5.0}, random_state=0)
+    mlp.partial_fit(X[Y == 0], Y[Y == 0], classes=[0, 1, 2])

@@ -170,7 +170,8 @@ class MLP(Network):
         self.n_iter_ = 0
         history = self._train(X, y, weights, rng, shuffle=self.shuffle, batch_size=batch, loss=self._loss(y),
                               optimizer=optimizer, epochs=1 if incremental else self.max_iter,
-                              callbacks=[*self._own_callbacks(), watch])
+                              callbacks=[watch, *self._own_callbacks()])
+        watch.bring_back(self.model_)
         if not incremental and not watch.ended and not history.interrupted and self.n_iter_ == self.max_iter:
             warnings.warn(f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
                           "converged yet.", ConvergenceWarning, stacklevel=4)
@@ -279,7 +280,7 @@ class _Watch(Callback):
                   "Learning rate too small. Stopping." if adaptive else "Stopping.")
         return end
 
-    def on_fit_end(self, model):
-        """Bring the best weights back."""
+    def bring_back(self, model):
+        """Bring the best weights back, once every callback has had its end."""
         if self.best is not None:
             model.load_state_dict(self.best)

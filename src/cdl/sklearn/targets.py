@@ -114,8 +114,10 @@ def weights_of_classes(class_weight, y, weights, who):
     """
     if class_weight is not None:
         try:
-            own = (compute_sample_weight(class_weight, y) if not isinstance(class_weight, dict) or y.ndim > 1 else
-                   np.array([class_weight.get(label, 1.0) for label in y.tolist()], np.float64))
+            if who is None and isinstance(class_weight, dict) and y.ndim == 1:      # a batch need not have every class
+                own = np.array([class_weight.get(label, 1.0) for label in y.tolist()], np.float64)
+            else:
+                own = compute_sample_weight(class_weight, y)
         except ValueError as error:
             raise ValueError(f"class_weight: {error}") from None
         weights = own if weights is None else own * weights
