@@ -61,7 +61,7 @@ each = pytest.mark.parametrize("estimator, x, y", four())
 ], ids=lambda estimator: type(estimator).__name__)
 def test_every_check_of_scikit_learn(estimator):
     results = check_estimator(estimator, on_skip=None, on_fail=None)
-    assert {r["check_name"]: r["exception"] for r in results if r["status"] in ("failed", "xfail")} == {}
+    assert {r["check_name"]: r["exception"] for r in results if r["status"] not in ("passed", "skipped")} == {}
     # Skipped are only those that need pandas, or array-API arrays to be switched on
     skipped = {str(r["exception"]) for r in results if r["status"] == "skipped"}
     assert all("pandas is not installed" in reason or "SCIPY_ARRAY_API" in reason for reason in skipped), skipped

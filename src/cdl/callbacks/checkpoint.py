@@ -1,5 +1,4 @@
 """Files from which a training goes on as if it had never stopped."""
-import errno
 import os
 import re
 from pathlib import Path
@@ -7,7 +6,7 @@ from pathlib import Path
 from cdl._core.check import positive_integer
 from cdl.callbacks.callback import Callback
 from cdl.callbacks.monitor import Monitor
-from cdl.io.atomic import remove_leftovers
+from cdl.io.atomic import remove_leftovers, require_writable
 from cdl.io.checkpoint import load_training, save_training
 
 __all__ = ["Checkpoint"]
@@ -114,14 +113,7 @@ class Checkpoint(Callback):
     def attach(self, training):
         """Know the training; refuse a folder that is not there or may not be written before it takes hours."""
         super().attach(training)
-        folder = os.path.dirname(os.path.realpath(self.path))
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(errno.ENOENT, "Checkpoint: there is no such folder; make it first", folder)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, "Checkpoint: the folder may not be written", folder)
-        if os.path.isdir(self.path):
-            raise IsADirectoryError(errno.EISDIR, "Checkpoint: this is a folder; name a file", self.path)
-        remove_leftovers(folder)
+        remove_leftovers(require_writable(self.path, "Checkpoint"))
 
     def on_fit_begin(self, model):
         """Forget an earlier training."""

@@ -1,6 +1,5 @@
 """The figures of every epoch in a text file that can be read while the training runs."""
 import csv
-import errno
 import io
 import json
 import math
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 from cdl.callbacks.callback import Callback
-from cdl.io.atomic import atomic_write
+from cdl.io.atomic import atomic_write, require_writable
 from cdl.io.errors import FileFormatError
 
 __all__ = ["CSVLog", "JSONLog"]
@@ -25,11 +24,7 @@ class _Log(Callback):
     def attach(self, training):
         """Know the training; refuse a folder that is not there or may not be written before it takes hours."""
         super().attach(training)
-        folder = os.path.dirname(os.path.realpath(self.path))
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(errno.ENOENT, f"{type(self).__name__}: there is no such folder; make it first", folder)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(errno.EACCES, f"{type(self).__name__}: the folder may not be written", folder)
+        require_writable(self.path, type(self).__name__)
 
     def on_fit_begin(self, model):
         """Forget an earlier training."""

@@ -127,6 +127,18 @@ def _lock(file, wait=True):
     return True
 
 
+def require_writable(path, who):
+    """The folder in which `path` may be written, or the error that says why not, before hours of work are done for it."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(errno.ENOENT, f"{who}: there is no such folder; make it first", folder)
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, f"{who}: the folder may not be written", folder)
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, f"{who}: this is a folder; name a file", path)
+    return folder
+
+
 def remove_leftovers(folder):
     """Remove the temporary files in `folder` whose writers were killed; those of writers at work stay.
 

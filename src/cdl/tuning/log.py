@@ -3,6 +3,7 @@ import json
 import os
 from pathlib import Path
 
+from cdl.io.atomic import remove_leftovers
 from cdl.io.errors import FileFormatError
 from cdl.io.safetensors import load_safetensors, save_safetensors
 from cdl.tuning.space import plain
@@ -54,8 +55,7 @@ class Log:
         self._file = open(path, "a+b", buffering=0)
         try:
             _lock(self._file, path)
-            for half in self._folder.glob(".cdl-*.tmp"):        # what kill -9 left of a file that was being written
-                half.unlink()
+            remove_leftovers(self._folder)
             self._entries = self._read(path, json.loads(json.dumps(_FORMAT | header)))
         except BaseException:
             self._file.close()
